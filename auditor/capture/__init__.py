@@ -1,0 +1,1 @@
+"""Captures: records in a file, written and read back."""

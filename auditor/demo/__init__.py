@@ -1,0 +1,1 @@
+"""ROME staged on one machine, harmlessly."""

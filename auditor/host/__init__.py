@@ -1,0 +1,1 @@
+"""What only the host knows: /proc, devices, files. The only room that imports elftools."""

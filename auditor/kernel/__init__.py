@@ -1,0 +1,1 @@
+"""The kernel's door: probes compiled, attached and read. The only room that imports bcc."""

@@ -1,0 +1,1 @@
+"""Who descends from whom, and which tool call it is charged to."""

@@ -1,0 +1,1 @@
+"""A live run: the privileged side, the engine, and what joins them."""

@@ -1,0 +1,1 @@
+"""Types that travel between rooms: values only, no input or output, no clock."""

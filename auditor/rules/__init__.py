@@ -1,0 +1,1 @@
+"""Sigma rules: read, compiled to Python functions, matched over events."""

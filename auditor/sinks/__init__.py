@@ -1,0 +1,1 @@
+"""Alerts and events on their way out: JSON lines, text, counters."""

@@ -1,0 +1,1 @@
+"""The live view: snapshots drawn with rich."""
