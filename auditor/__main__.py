@@ -1,0 +1,10 @@
+"""The program: `python -m auditor`, or `auditor` where it is installed."""
+
+from __future__ import annotations
+
+import sys
+
+from auditor.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
