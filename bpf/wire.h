@@ -132,8 +132,8 @@ enum gpu_role {
 	GPU_ROLE_UVM    = 3, /* /dev/nvidia-uvm */
 	GPU_ROLE_KFD    = 4, /* /dev/kfd */
 	GPU_ROLE_RENDER = 5, /* /dev/dri/renderD*, /dev/dri/card* */
-	GPU_ROLE_ACCEL  = 6, /* /dev/accel/* */
-	GPU_ROLE_CAPS   = 7, /* /dev/nvidia-caps/* */
+	GPU_ROLE_ACCEL  = 6, /* /dev/accel/accel0.. */
+	GPU_ROLE_CAPS   = 7, /* /dev/nvidia-caps/nvidia-cap1.. */
 };
 
 #endif
