@@ -1,0 +1,148 @@
+"""The few system calls that attached probes and their maps need, by ctypes; no library of bcc's stays in memory.
+
+Everything here is held by a file descriptor: when it closes, however the process dies, the kernel lets go.
+Layouts are those of `union bpf_attr` in include/uapi/linux/bpf.h and of include/uapi/linux/perf_event.h.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import platform
+import struct
+from collections.abc import Iterator
+from typing import Final
+
+_NUMBERS: Final = {"x86_64": (321, 298), "aarch64": (280, 241)}  # bpf, perf_event_open
+
+_MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT_KEY = 1, 2, 3, 4
+_RAW_TRACEPOINT_OPEN, _LINK_CREATE = 17, 28
+_LOOKUP_BATCH, _LOOKUP_AND_DELETE_BATCH = 24, 25
+_PERF_TYPE_TRACEPOINT, _PERF_FD_CLOEXEC = 2, 8
+_PERF_SET_BPF, _PERF_ENABLE = 0x40042408, 0x2400
+_BATCH: Final = 512
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _call(which: int, *arguments: object) -> int:
+    try:
+        number = _NUMBERS[platform.machine()][which]
+    except KeyError:
+        raise OSError(errno.ENOSYS, f"no system call numbers known for {platform.machine()}") from None
+    result = int(_libc.syscall(ctypes.c_long(number), *arguments))
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return result
+
+
+def _bpf(command: int, attributes: bytes | ctypes.Array[ctypes.c_char]) -> int:
+    if isinstance(attributes, bytes):
+        attributes = ctypes.create_string_buffer(attributes.ljust(128, b"\0"), 128)
+    return _call(0, ctypes.c_int(command), attributes, ctypes.c_uint(len(attributes)))
+
+
+class Map:
+    """A hash or array map, its keys and values as bytes."""
+
+    def __init__(self, fd: int, key_size: int, value_size: int) -> None:
+        """Take over the descriptor `fd` of a map with these sizes in bytes."""
+        self.fd = fd
+        self._key = ctypes.create_string_buffer(key_size)
+        self._value = ctypes.create_string_buffer(value_size)
+        self._key_size = key_size
+        self._value_size = value_size
+
+    def _element(self, command: int, flags: int = 0) -> None:
+        value = ctypes.addressof(self._value)
+        _bpf(command, struct.pack("<IIQQQ", self.fd, 0, ctypes.addressof(self._key), value, flags))
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value at `key`, or None."""
+        self._key.raw = key
+        try:
+            self._element(_MAP_LOOKUP)
+        except OSError as error:
+            if error.errno == errno.ENOENT:
+                return None
+            raise
+        return self._value.raw
+
+    def set(self, key: bytes, value: bytes) -> None:
+        """Set the value at `key`. Raises OSError (E2BIG) where the map is full."""
+        self._key.raw = key
+        self._value.raw = value
+        self._element(_MAP_UPDATE)
+
+    def delete(self, key: bytes) -> None:
+        """Remove `key`, if it is there."""
+        self._key.raw = key
+        try:
+            self._element(_MAP_DELETE)
+        except OSError as error:
+            if error.errno != errno.ENOENT:
+                raise
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Go through the map in batches. What changes meanwhile may be missed or seen twice."""
+        return self._batches(_LOOKUP_BATCH)
+
+    def drain(self) -> Iterator[tuple[bytes, bytes]]:
+        """Go through the map and empty it, each element being read and removed in one step."""
+        return self._batches(_LOOKUP_AND_DELETE_BATCH)
+
+    def _batches(self, command: int) -> Iterator[tuple[bytes, bytes]]:
+        keys = ctypes.create_string_buffer(self._key_size * _BATCH)
+        values = ctypes.create_string_buffer(self._value_size * _BATCH)
+        position = ctypes.create_string_buffer(max(self._key_size, 8))
+        first, done = True, False
+        while not done:
+            at = ctypes.addressof(position)
+            attributes = ctypes.create_string_buffer(
+                struct.pack("<QQQQIIQQ", 0 if first else at, at, ctypes.addressof(keys), ctypes.addressof(values),
+                            _BATCH, self.fd, 0, 0), 128)  # fmt: skip
+            first = False
+            try:
+                _bpf(command, attributes)
+            except OSError as error:
+                if error.errno != errno.ENOENT:  # ENOENT: that was the last batch
+                    raise
+                done = True
+            (count,) = struct.unpack_from("<I", attributes, 32)
+            raw_keys, raw_values = keys.raw, values.raw
+            for index in range(count):
+                k, v = index * self._key_size, index * self._value_size
+                yield raw_keys[k : k + self._key_size], raw_values[v : v + self._value_size]
+
+
+def attach_raw_tracepoint(program: int, name: str) -> int:
+    """Attach to a raw tracepoint; returns the descriptor that holds it there."""
+    text = ctypes.create_string_buffer(name.encode())
+    return _bpf(_RAW_TRACEPOINT_OPEN, struct.pack("<QI", ctypes.addressof(text), program))
+
+
+def attach_cgroup(program: int, cgroup: int, attach_type: int) -> int:
+    """Attach to the cgroup open at `cgroup` by a link, beside whatever others attached; returns the link's descriptor.
+
+    Cgroup links exist since Linux 5.7.
+    """
+    return _bpf(_LINK_CREATE, struct.pack("<IIII", program, cgroup, attach_type, 0))
+
+
+def attach_tracepoint(program: int, tracepoint_id: int) -> int:
+    """Attach to the tracepoint of this id (tracefs: events/.../id); returns the descriptor that holds it there."""
+    # type, size (PERF_ATTR_SIZE_VER5), config, sample_period, sample_type, read_format, bits, wakeup_events
+    attributes = struct.pack("<IIQQQQQI", _PERF_TYPE_TRACEPOINT, 112, tracepoint_id, 1, 0, 0, 0, 1)
+    buffer = ctypes.create_string_buffer(attributes.ljust(112, b"\0"), 112)
+    anyone, cpu, no_group = ctypes.c_int(-1), ctypes.c_int(0), ctypes.c_int(-1)
+    event = _call(1, buffer, anyone, cpu, no_group, ctypes.c_ulong(_PERF_FD_CLOEXEC))
+    try:
+        fcntl.ioctl(event, _PERF_SET_BPF, program)
+        fcntl.ioctl(event, _PERF_ENABLE, 0)
+    except OSError:
+        os.close(event)
+        raise
+    return event

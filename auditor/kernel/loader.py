@@ -1,0 +1,103 @@
+"""Compiling and loading in a child process that hands its descriptors over and ends.
+
+bcc brings a compiler of well over 100 MB into the process that uses it, for a third of a second. The programs and maps live
+on in the kernel as long as someone holds their descriptors; the child sends those to its parent and is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import traceback
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from auditor.errors import AuditorError, HostError
+from auditor.kernel.btf import constants
+from auditor.kernel.catalog import HOOKS, LIMITS, MAPS, OFFSETS, SIZES
+
+_MESSAGE_BYTES: Final = 256 * 1024
+
+
+class Loaded(NamedTuple):
+    """Programs and maps in the kernel, by descriptor."""
+
+    programs: dict[str, int]
+    """By function in bpf/."""
+    maps: dict[str, int]
+    refused: dict[str, str]
+    """Hooks that the kernel refused, with what it said."""
+
+
+class Loader:
+    """A child that is compiling. `finish()` waits for it."""
+
+    def __init__(self, sources: Path) -> None:
+        """Start compiling the probes in `sources` (the directory bpf/)."""
+        self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for end in (self._ours, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _MESSAGE_BYTES)
+        self._pid = os.fork()
+        if self._pid == 0:
+            self._ours.close()
+            _child(sources, theirs)
+        theirs.close()
+
+    def fileno(self) -> int:
+        """Readable when `finish()` will not have to wait."""
+        return self._ours.fileno()
+
+    def finish(self) -> Loaded:
+        """Wait for the child and take its descriptors.
+
+        Raises:
+            HostError: what kept it from loading, in one line.
+
+        """
+        try:
+            message, fds, _, _ = socket.recv_fds(self._ours, _MESSAGE_BYTES, 64, socket.MSG_CMSG_CLOEXEC)
+        finally:
+            self._ours.close()
+            os.waitpid(self._pid, 0)
+        if not message:
+            raise HostError("the process that compiles the probes died; is there enough memory? (it needs 200 MB for a second)")
+        answer = json.loads(message)
+        if "error" in answer:
+            raise HostError(answer["error"])
+        programs, maps = answer["programs"], answer["maps"]
+        return Loaded(
+            dict(zip(programs, fds[: len(programs)], strict=True)),
+            dict(zip(maps, fds[len(programs) :], strict=True)),
+            answer["refused"],
+        )
+
+
+def _child(sources: Path, out: socket.socket) -> None:
+    """Compile, answer, end; never returns."""
+    log = os.memfd_create("compiler-output")
+    os.dup2(log, 2)  # the compiler writes there, and must not write into the view
+    os.dup2(log, 1)
+    fds: list[int] = []
+    try:
+        from auditor.kernel.compile import compile_probes  # noqa: PLC0415 - bcc is loaded in this child alone
+
+        numbers = constants(OFFSETS, SIZES) | LIMITS
+        programs, maps, refused = compile_probes(sources, numbers, HOOKS, MAPS)
+        fds = [*programs.values(), *maps.values()]
+        answer: dict[str, object] = {"programs": [*programs], "maps": [*maps], "refused": refused}
+    except AuditorError as error:
+        answer = {"error": f"{error}{_first_complaint(log)}"}
+    except BaseException:  # noqa: BLE001 - a child of fork must not unwind into its parent's code
+        answer = {"error": f"loading the probes failed: {traceback.format_exc().strip().splitlines()[-1]}"}
+    try:
+        socket.send_fds(out, [json.dumps(answer).encode()[: _MESSAGE_BYTES - 1]], fds)
+    finally:
+        os._exit(0)
+
+
+def _first_complaint(log: int) -> str:
+    """Return the compiler's first error, to append to a message."""
+    os.lseek(log, 0, os.SEEK_SET)
+    lines = os.read(log, 64 * 1024).decode("utf-8", "backslashreplace").splitlines()
+    return next((f" ({line.strip()})" for line in lines if "error:" in line), "")
