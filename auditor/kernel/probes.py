@@ -19,7 +19,6 @@ from auditor.kernel import bpf
 from auditor.kernel.catalog import GAUGES, HOOKS, LIMITS, Hook
 from auditor.kernel.loader import Loaded
 from auditor.kernel.ring import Ring
-from auditor.model.records import TaskId
 
 _LABEL: Final = struct.Struct("<QQIIII")  # struct label in bpf/prelude.c
 _COUNT_KEY: Final = struct.Struct("<IIII")  # struct gpu_count_key in bpf/gpu.c
@@ -207,6 +206,21 @@ def tracepoint_id(tracefs: int, name: str) -> int:
         os.close(fd)
 
 
-def task_of(count: GpuCount) -> TaskId:
-    """Return the task that a count belongs to."""
-    return TaskId(count.tgid, count.start_ns)
+
+
+def try_hook(hook: Hook, program: int, place: int) -> None:
+    """Attach a hook and detach it again; `place` is a descriptor of the cgroup root, or of tracefs for a tracepoint.
+
+    Raises:
+        HostError: the kernel refuses.
+
+    """
+    try:
+        held = (
+            bpf.attach_tracepoint(program, tracepoint_id(place, hook.target))
+            if hook.kind == "tracepoint"
+            else attach(hook, program, place)
+        )
+    except OSError as error:
+        raise HostError(f"cannot attach to the tracepoint {hook.target}: {error.strerror}") from error
+    os.close(held)

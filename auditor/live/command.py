@@ -1,0 +1,81 @@
+"""A command that is run as one tool call: started stopped, let go once it is under watch."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from typing import NoReturn
+
+from auditor.errors import AuditorError
+from auditor.live.options import Command
+
+_NOT_FOUND, _NOT_EXECUTABLE = 127, 126
+
+
+class CommandProcess:
+    """The command's process. It is a child of the privileged side and keeps standard input, output and error."""
+
+    def __init__(self, command: Command) -> None:
+        """Fork the process; it waits for `go()` before it runs anything of the command's."""
+        self._argv = command.argv
+        self._go_read, self._go_write = os.pipe2(os.O_CLOEXEC)
+        self._error_read, self._error_write = os.pipe2(os.O_CLOEXEC)
+        self._status: int | None = None
+        self._let_go = False
+        self.pid = os.fork()
+        if self.pid == 0:
+            self._run()
+        os.close(self._go_read)
+        os.close(self._error_write)
+
+    def go(self) -> None:
+        """Let it run.
+
+        Raises:
+            AuditorError: it cannot be run, with the exit code that shells use for it.
+
+        """
+        self._let_go = True
+        os.write(self._go_write, b"!")
+        os.close(self._go_write)
+        answer = os.read(self._error_read, 16)  # ends without a byte when exec closes the other end
+        os.close(self._error_read)
+        if answer:
+            os.waitpid(self.pid, 0)
+            code = int(answer)
+            error = AuditorError(f"cannot run {self._argv[0]!r}: {os.strerror(code)}")
+            error.exit_code = _NOT_FOUND if code == 2 else _NOT_EXECUTABLE
+            raise error
+
+    def exit_code(self) -> int | None:
+        """Return the command's exit code once it has ended, 128 and the signal's number if one ended it, as shells do."""
+        if self._status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid == 0:
+                return None
+            self._status = status
+        code = os.waitstatus_to_exitcode(self._status)
+        return code if code >= 0 else 128 - code
+
+    def leave(self) -> None:
+        """End a command that was never let go. One that runs is waited for, watched or not: it is the user's work."""
+        if self._status is not None:
+            return
+        with contextlib.suppress(ChildProcessError):
+            if not self._let_go:
+                os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+
+    def _run(self) -> NoReturn:
+        code = 1
+        try:
+            os.close(self._go_write)
+            os.close(self._error_read)
+            if os.read(self._go_read, 1):
+                os.execvp(self._argv[0], self._argv)
+        except OSError as error:
+            code = error.errno or 1
+            os.write(self._error_write, str(code).encode())
+        finally:
+            os._exit(_NOT_FOUND)

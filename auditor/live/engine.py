@@ -1,0 +1,122 @@
+"""The unprivileged side: a process that judges the stream and can do nothing else.
+
+It is forked from the privileged side before anything is loaded, reads the rules, gives up root for good, and then folds
+over the blocks that come. What it may still touch was opened before: its end of the link, the output, the capture.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pwd
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final, NoReturn
+
+from auditor import assets
+from auditor.capture.tape import Writer
+from auditor.errors import AuditorError, UsageError
+from auditor.host.privileges import drop_privileges
+from auditor.live.link import receive_blocks, send_word
+from auditor.live.options import Options
+from auditor.pipeline import Pipeline, Sink
+from auditor.rules.engine import Engine
+from auditor.sinks.jsonl import JsonLines
+from auditor.sinks.tally import Tally
+from auditor.sinks.text import TextLines
+
+_PR_SET_NAME: Final = 15
+
+
+def unprivileged_ids() -> tuple[int, int]:
+    """User and group that everything unprivileged runs as: `auditor` where that user exists, else `nobody`."""
+    for name in ("auditor", "nobody"):
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        if entry.pw_uid != 0:
+            return entry.pw_uid, entry.pw_gid
+    return 65534, 65534
+
+
+def start_engine(options: Options) -> tuple[int, socket.socket]:
+    """Fork the engine; returns its pid and this side's end of the link."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    pid = os.fork()
+    if pid:
+        theirs.close()
+        return pid, ours
+    ours.close()
+    _main(options, theirs)
+
+
+def _main(options: Options, link: socket.socket) -> NoReturn:
+    code = 0
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # the end of the stream is what ends this process
+        ctypes.CDLL(None).prctl(_PR_SET_NAME, b"auditor-engine", 0, 0, 0)
+        _serve(options, link)
+    except AuditorError as error:
+        code = error.exit_code
+        _tell(link, {"error": str(error), "exit_code": code})
+    except BaseException as error:  # noqa: BLE001 - a child of fork must not unwind into its parent's code
+        code = 1
+        _tell(link, {"error": f"the engine failed: {type(error).__name__}: {error}", "exit_code": code})
+    finally:
+        os._exit(code)
+
+
+def _tell(link: socket.socket, word: dict[str, object]) -> None:
+    try:
+        send_word(link, word)
+    except OSError:
+        return  # the other side is gone; there is nobody to tell
+
+
+def _serve(options: Options, link: socket.socket) -> None:
+    from auditor.live.packs import load_pack  # noqa: PLC0415 - forks a child of its own; only after this process has its name
+
+    pack = load_pack(options.rules or (assets.rules(),))
+    with ExitStack() as stack:
+        sinks = _sinks(options, stack, lambda: _tell(link, {"quit": "quit"}))
+        writer = None if options.capture is None else Writer(os.fdopen(options.capture, "wb", buffering=0, closefd=False))
+        drop_privileges(*unprivileged_ids())
+        pipeline = Pipeline(Engine(pack), sinks=sinks)
+        send_word(link, {"ready": True})
+        for block in receive_blocks(link):
+            if writer is not None:
+                writer.write(block)
+            pipeline.feed(block)
+        pipeline.close()
+
+
+def _sinks(options: Options, stack: ExitStack, quit_run: Callable[[], None]) -> list[Sink]:
+    sinks: list[Sink] = []
+    everything = options.events == "all"
+    if options.format == "json":
+        sinks.append(JsonLines(os.fdopen(options.output, "wb", buffering=1 << 16, closefd=False), events=everything))
+    elif options.format == "text":
+        sinks.append(TextLines(os.fdopen(options.output, "w", encoding="utf-8", closefd=False), events=everything))
+    else:
+        from auditor.view.app import App  # noqa: PLC0415 - rich is loaded for the view alone
+
+        tally = Tally()
+        sinks.append(tally)
+        app = App(tally.snapshot, on_quit=quit_run)
+        stack.enter_context(app)
+    if options.alerts is not None:
+        sinks.append(JsonLines(os.fdopen(options.alerts, "wb", buffering=0, closefd=False), events=False))
+    return sinks
+
+
+def check_rules_exist(paths: tuple[Path, ...]) -> None:
+    """Raise UsageError, before anything starts, for a rule path that is not there."""
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"--rules {path}: no such file or directory")

@@ -1,0 +1,302 @@
+"""The privileged side's loop: the ring to the engine, and the few things that need root meanwhile."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from auditor.decode.encode import encode, encode_gpu_summary
+from auditor.decode.wire import decode
+from auditor.errors import AuditorError, HostError
+from auditor.host import mounts, procfs
+from auditor.host.cgroups import Root
+from auditor.host.selectors import Selector
+from auditor.host.snapshots import read_process
+from auditor.kernel.probes import HOLDS_GPU, GpuCount, Probes
+from auditor.live.devices import DeviceTable
+from auditor.live.facts import FactsGate
+from auditor.live.link import BlockSender, WordReader
+from auditor.live.sessions import Sessions, now
+from auditor.model.events import End, Exec, Loss, Tick
+from auditor.model.records import FRAME, FRAME_SIZE, HEADER_SIZE, Kind, LabelSource
+
+POLL_NS: Final = 20_000_000
+"""Between two looks at the ring. Being woken for every record costs the watched process most (1.73 against 1.07 times its
+time for TCP connects), so it is not woken."""
+TICK_NS: Final = 1_000_000_000
+HOLDERS_NS: Final = 2_000_000_000
+"""Between two checks whether anyone still holds a GPU."""
+_TAKE: Final = 1 << 20
+_MILLISECOND: Final = 1_000_000
+_WATCHED: Final = frozenset({Kind.EXEC, Kind.CANDIDATE, Kind.GPU_OPEN})
+_KIND_AT: Final = FRAME_SIZE
+_NOBODY: Final = (0, 0, 0, LabelSource.NONE)
+
+
+class Reader:
+    """One run of the loop."""
+
+    def __init__(
+        self,
+        probes: Probes,
+        sender: BlockSender,
+        words: WordReader,
+        gate: FactsGate,
+        sessions: Sessions,
+        devices: DeviceTable,
+        *,
+        selectors: Iterable[Selector],
+        cgroups: Root,
+        processes: Iterable[int],
+        summary_interval_ns: int,
+    ) -> None:
+        """`processes` are the auditor's own, whose CPU time the ticks tell."""
+        self._probes = probes
+        self._sender = sender
+        self._words = words
+        self._gate = gate
+        self._sessions = sessions
+        self._devices = devices
+        self._selectors = tuple(selectors)
+        self._cgroups = cgroups
+        self._processes = tuple(processes)
+        self._summary_interval_ns = summary_interval_ns
+        self._lost: dict[str, int] = {}
+        self._next_tick = 0
+        self._next_holders = 0
+        self._last_summary = now()
+        self._detaching: threading.Thread | None = None
+        self._tracefs: int | None = None
+        self.stop_reason = ""
+
+    def stop(self, reason: str) -> None:
+        """Have the loop end once what has come is passed on. Safe in a signal handler."""
+        self.stop_reason = self.stop_reason or reason
+
+    def run(self, finished: Callable[[], bool]) -> None:
+        """Go on until `stop()` is called or `finished()` (asked ten times a second) says so.
+
+        Raises:
+            AuditorError: the engine ended, with what it said.
+
+        """
+        with select.epoll() as epoll:
+            # Edge-triggered: told of forced wakeups only, not of every record that lies there.
+            epoll.register(self._probes.ring.fd, select.EPOLLIN | select.EPOLLET)
+            epoll.register(self._sender.fileno(), select.EPOLLIN)
+            epoll.register(self._gate.fileno(), select.EPOLLIN)
+            next_finished = 0
+            while not self.stop_reason:
+                # Held back by facts, the queue moves as soon as they come; otherwise the next poll will do.
+                epoll.poll((_MILLISECOND if self._gate.holding else POLL_NS) / 1e9)
+                self.step()
+                if now() >= next_finished:
+                    next_finished = now() + 5 * POLL_NS
+                    if finished():
+                        return
+
+    def step(self) -> None:
+        """Do once what there is to do."""
+        for word in self._words.read():
+            if "error" in word:
+                error = AuditorError(word["error"])
+                error.exit_code = word.get("exit_code", 1)
+                raise error
+            self.stop(word.get("quit", "quit"))
+        if self._words.closed:
+            raise AuditorError("the engine process died; nothing is judged any more")
+        self._sender.flush()
+        while not self._sender.full:
+            if not self._take():
+                break
+        self._gate.poll()
+        self._tell_losses()
+        time_ns = now()
+        if time_ns >= self._next_tick:
+            self._tick(time_ns)
+        if self._probes.watching_ioctl():
+            if time_ns >= self._last_summary + self._summary_interval_ns:
+                self.summarise()
+            if time_ns >= self._next_holders:
+                self._check_holders(time_ns)
+
+    def finish(self) -> None:
+        """Pass on all that the ring still holds, the last counts, and the end."""
+        self._sender.flush()
+        while self._take():
+            _wait_writable(self._sender)
+        if self._probes.watching_ioctl():
+            self.summarise()
+        self._tell_losses()
+        self._tick(now())
+        self.emit(encode(End(*self._header(Kind.END), self.stop_reason or "done")))
+        self._gate.drain(lambda ns: _wait_readable(self._gate, ns))
+        if self._detaching is not None:
+            self._detaching.join()
+        if self._tracefs is not None:
+            os.close(self._tracefs)
+
+    def emit(self, frames: bytes) -> None:
+        """Put frames of the witness into the stream, after all that has been taken from the ring."""
+        if frames:
+            self._gate.put(frames, _seeds(frames))
+
+    def _take(self) -> bool:
+        """Take a span of the ring and pass it on; False if there was none."""
+        block, watched = self._probes.ring.take(_TAKE, _WATCHED)
+        if not block:
+            return False
+        execs, candidates = [], []
+        for at in watched:
+            kind = block[at + _KIND_AT] | block[at + _KIND_AT + 1] << 8
+            if kind == Kind.EXEC:
+                execs.append(at)
+            elif kind == Kind.CANDIDATE:
+                candidates.append(at)
+            else:
+                self._watch_ioctl()
+        if candidates:
+            self._pass_without(block, execs, candidates)
+        else:
+            self._gate.put(block, execs)
+        return True
+
+    def _pass_without(self, block: bytes, execs: list[int], candidates: list[int]) -> None:
+        """Pass a block on without the candidates in it, which are shown to the selectors instead."""
+        start = 0
+        for at in candidates:
+            if at > start:
+                self._gate.put(block[start:at], [item - start for item in execs if start <= item < at])
+            length = FRAME.unpack_from(block, at)[0] & 0x3FFFFFFF
+            start = at + (length + FRAME_SIZE + 7 & ~7)
+            self._offer(block[at:start])
+        if start < len(block):
+            self._gate.put(block[start:], [item - start for item in execs if item >= start])
+
+    def _offer(self, frame: bytes) -> None:
+        for event in decode(frame):
+            if not isinstance(event, Exec):
+                continue
+            selector = next((item.text for item in self._selectors if item.matches(event)), None)
+            if selector is None or self._probes.label(event.tgid) is not None:
+                continue
+            snapshot = read_process(event.tgid, self._cgroups)
+            if snapshot is not None:
+                self.emit(self._sessions.adopt(snapshot, selector, LabelSource.SELECTED))
+                self.watch_holders()
+
+    # ---- GPU ----
+
+    def watch_holders(self) -> None:
+        """Watch ioctls now if a process that was taken in holds a GPU already."""
+        if self._sessions.holders_found:
+            self._sessions.holders_found = False
+            self._watch_ioctl()
+
+    def _watch_ioctl(self) -> None:
+        self._next_holders = now() + HOLDERS_NS
+        if self._detaching is not None:
+            self._detaching.join()
+            self._detaching = None
+        if self._probes.watching_ioctl():
+            return
+        try:
+            if self._tracefs is None:
+                self._tracefs = mounts.open_tracefs()
+            self._probes.watch_ioctl(self._tracefs)
+        except HostError:
+            self._count_loss("gpu.unwatched", 1)
+        self._last_summary = now()
+
+    def _check_holders(self, time_ns: int) -> None:
+        self._next_holders = time_ns + HOLDERS_NS
+        if any(label.bits & HOLDS_GPU for _, label in self._probes.labels()):
+            return
+        self.summarise()
+        # Detaching waits for every CPU: 70 ms a hook, in which the ring would not be read.
+        self._detaching = threading.Thread(target=self._probes.unwatch_ioctl, name="detach")
+        self._detaching.start()
+
+    def summarise(self) -> None:
+        """Put the counts of GPU ioctls since the last time into the stream, a record for each process and device."""
+        time_ns = now()
+        interval_ns, self._last_summary = time_ns - self._last_summary, time_ns
+        grouped: dict[tuple[int, int, int, int], list[GpuCount]] = {}
+        for count in self._probes.drain_gpu_counts():
+            grouped.setdefault((count.tgid, count.start_ns, count.rdev, count.role), []).append(count)
+        for counts in grouped.values():
+            self.emit(_summary(counts, time_ns, interval_ns))
+
+    # ---- what the auditor says of itself ----
+
+    def _tell_losses(self) -> None:
+        counts = self._probes.losses()
+        if self._gate.given_up:
+            counts = {**counts, "facts.late": self._gate.given_up}
+        fresh = {what: count - self._lost.get(what, 0) for what, count in counts.items() if count != self._lost.get(what, 0)}
+        if fresh:
+            self._lost.update(counts)
+            self._emit_loss(fresh)
+
+    def _count_loss(self, what: str, count: int) -> None:
+        self._emit_loss({what: count})
+
+    def _emit_loss(self, counts: dict[str, int]) -> None:
+        self.emit(encode(Loss(*self._header(Kind.LOSS), tuple(sorted(counts.items())))))
+
+    def _tick(self, time_ns: int) -> None:
+        self._next_tick = time_ns + TICK_NS
+        self._devices.refresh()
+        cpu_ns = sum(procfs.cpu_ns(pid) for pid in self._processes)
+        tracked = sum(1 for _ in self._probes.labels())
+        self.emit(encode(Tick(*self._header(Kind.TICK), cpu_ns, tracked)))
+
+    def _header(self, kind: int) -> tuple[int, ...]:
+        return (kind, 0, os.getpid(), now(), 0, os.getpid(), *_NOBODY)
+
+
+def _summary(counts: list[GpuCount], time_ns: int, interval_ns: int) -> bytes:
+    first = counts[0]
+    header = (
+        Kind.GPU_SUMMARY, 0, first.tgid, time_ns, first.start_ns, first.tgid, first.session, first.call_start_ns,
+        first.call_tgid, first.source,
+    )  # fmt: skip
+    ranked = sorted(((count.request, count.count) for count in counts), key=lambda pair: (-pair[1], pair[0]))
+    shown = ranked[:_SUMMARY_REQUESTS]
+    rest = sum(count for _, count in ranked[_SUMMARY_REQUESTS:])
+    return encode_gpu_summary(
+        header,
+        rdev=first.rdev,
+        role=first.role,
+        interval_ns=interval_ns,
+        total=sum(count.count for count in counts),
+        errors=sum(count.errors for count in counts),
+        requests=[*shown, *([("other", rest)] if rest else [])],
+    )
+
+
+_SUMMARY_REQUESTS: Final = 32
+"""Requests that a summary names; the others are added up."""
+
+
+def _seeds(frames: bytes) -> list[int]:
+    """Return offsets of the SEED frames among frames of the witness: their executables need facts as well."""
+    found, at = [], 0
+    while at + FRAME_SIZE + HEADER_SIZE <= len(frames):
+        length = FRAME.unpack_from(frames, at)[0]
+        if frames[at + _KIND_AT] | frames[at + _KIND_AT + 1] << 8 == Kind.SEED:
+            found.append(at)
+        at += length + FRAME_SIZE + 7 & ~7
+    return found
+
+
+def _wait_writable(sender: BlockSender) -> None:
+    while not sender.flush() and sender.full:
+        select.select([], [sender], [], 0.1)
+
+
+def _wait_readable(gate: FactsGate, ns: int) -> None:
+    select.select([gate], [], [], ns / 1e9)
