@@ -43,11 +43,12 @@ def make_call(channel: Channel, name: str, command: str) -> None:
         channel.send(event="done", name=name, status=status, output=output.read().decode(errors="replace"))
 
 
-def main(uid: int, gid: int) -> None:
-    """Run in a room, in the agent's home: `python -m auditor.demo.agent UID GID`, tool calls on standard input."""
+def main(home: str, uid: int, gid: int) -> None:
+    """Run in a room: `python -m auditor.demo.agent HOME UID GID`, tool calls on standard input."""
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
+    os.chdir(home)
     channel = on_standard_input()
     channel.send(event="hello")
     while (order := channel.receive()) is not None:
@@ -55,4 +56,4 @@ def main(uid: int, gid: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -38,7 +38,7 @@ class Channel:
         self._backlog: list[Message] = []
 
     def fileno(self) -> int:
-        """The descriptor, to wait on."""
+        """Give the descriptor, to wait on."""
         return self._socket.fileno()
 
     def close(self) -> None:
@@ -87,7 +87,7 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 
 def on_standard_input() -> Channel:
-    """The channel that this program was started with, moved off standard input, where what it starts would find it."""
+    """Take the channel that this program was started with off standard input, where what it starts would find it."""
     moved = os.dup(0)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)

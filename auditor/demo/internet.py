@@ -41,7 +41,7 @@ class Internet:
         pool = await Pool(lambda name: self._channel.send(event=f"login:{name}")).serve(POOL, POOL_PORT)
         mirror = await asyncio.start_server(serve_package, MIRROR, MIRROR_PORT)
         self._held = (server, pool, mirror)
-        asyncio.get_running_loop().add_reader(self._channel, self._hear, requests, ended)
+        asyncio.get_running_loop().add_reader(self._channel.fileno(), self._hear, requests, ended)
         self._channel.send(event="open", ssh_server=ssh_kind)
         using = asyncio.create_task(self._use_tunnels(requests))
         await ended.wait()
@@ -50,7 +50,7 @@ class Internet:
     def _hear(self, requests: asyncio.Queue[str], ended: asyncio.Event) -> None:
         message = self._channel.receive()
         if message is None:
-            asyncio.get_running_loop().remove_reader(self._channel)
+            asyncio.get_running_loop().remove_reader(self._channel.fileno())
             ended.set()
         else:
             requests.put_nowait(message.document["do"])
@@ -92,8 +92,9 @@ def wheel() -> bytes:
 def main(directory: str, ssh_kind: str) -> None:
     """Run in a room: `python -m auditor.demo.internet DIRECTORY any|openssh|asyncssh`."""
     channel = on_standard_input()
-    # Over the stage's directory, for this room only: gone with the room.
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", directory], check=True)
+    # Over the host's, for this room only, and gone with it: sshd insists on a directory of its own there as well.
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"], check=True)
+    Path(directory).mkdir(parents=True)
     channel.send(event="hello")
     try:
         asyncio.run(Internet(Path(directory), ssh_kind, channel).open())

@@ -17,7 +17,7 @@ from typing import Final
 from auditor.demo import gpu_standin, sources
 from auditor.demo.addresses import GPU_DEVICE, SSH_PORT
 from auditor.demo.channel import Channel, on_standard_input
-from auditor.demo.room import ROOT
+from auditor.demo.program import PYTHON
 
 BANNER: Final = b"SSH-2.0-stand-in\r\n"
 """What greets whoever comes back through the reverse tunnel."""
@@ -89,10 +89,9 @@ def start_agent(home: Path, owner: pwd.struct_passwd, conversation: int) -> subp
         "GIT_AUTHOR_EMAIL": "agent@example.com",
         "GIT_COMMITTER_NAME": "agent",
         "GIT_COMMITTER_EMAIL": "agent@example.com",
-        "PYTHONPATH": str(ROOT),
     }
-    program = [sys.executable, "-m", "auditor.demo.agent", str(owner.pw_uid), str(owner.pw_gid)]
-    return subprocess.Popen(program, stdin=conversation, cwd=home, env=environment)
+    program = [*PYTHON, "auditor.demo.agent", str(home), str(owner.pw_uid), str(owner.pw_gid)]
+    return subprocess.Popen(program, stdin=conversation, env=environment)
 
 
 def run(directory: Path, conversation: int, channel: Channel) -> None:
@@ -110,12 +109,12 @@ def run(directory: Path, conversation: int, channel: Channel) -> None:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         agent = start_agent(home, owner, conversation)
         os.close(conversation)
-        select.select([channel, os.pidfd_open(agent.pid)], [], [])
+        select.select([channel.fileno(), os.pidfd_open(agent.pid)], [], [])
         server.shutdown()
 
 
 def main(directory: str, conversation: str) -> None:
-    """Run in a room: `python -m auditor.demo.node DIRECTORY DESCRIPTOR`; the descriptor is the agent's standard input."""
+    """Run in a room: `python -m auditor.demo.node DIRECTORY DESCRIPTOR`, the latter for the agent's standard input."""
     # Over the stage's directory, for this room only: gone with the room. Devices are allowed, as /tmp often does not.
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755,dev,exec", "tmpfs", directory], check=True)
     run(Path(directory), int(conversation), on_standard_input())

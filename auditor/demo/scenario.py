@@ -27,7 +27,7 @@ class ToolCall:
 
 
 def scenario(tools: Collection[str]) -> tuple[ToolCall, ...]:
-    """The tool calls in order; `tools` are those of `git` and `cc` that this machine has."""
+    """Give the tool calls in order; `tools` are those of `git` and `cc` that this machine has."""
     return (*_work(tools), *_offences(tools), ToolCall("tidy up", "rm -rf site-packages tidy.whl && ls"))
 
 
@@ -41,7 +41,7 @@ def _work(tools: Collection[str]) -> list[ToolCall]:
         ToolCall("commit the notes", f"mkdir site && cp hello.c notes.md site && cd site && {commit}"),
         ToolCall(
             "install a package",
-            f"python3 -c 'from urllib.request import urlretrieve as get; get(\"{package}\", \"tidy.whl\")' && "
+            f'python3 -c \'from urllib.request import urlretrieve as get; get("{package}", "tidy.whl")\' && '
             "python3 -m zipfile -e tidy.whl site-packages && PYTHONPATH=site-packages python3 -c 'import tidy'",
         ),
         ToolCall("compile", build),

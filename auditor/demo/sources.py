@@ -38,6 +38,9 @@ static const char help[] =
 	"Messages: login, job, submit, keepalived, mining.subscribe, mining.authorize, mining.notify, mining.submit\n"
 	"randomx: dataset init, huge pages; cryptonight; speed 10s/60s/15m H/s; accepted shares\n";
 
+static const char login[] =
+	"{\"id\":1,\"jsonrpc\":\"2.0\",\"method\":\"login\",\"params\":{\"login\":\"%s\",\"pass\":\"x\"}}\n";
+
 int main(int argc, char **argv)
 {
 	const char *url = getenv("SERVER"), *user = getenv("NAME");
@@ -64,8 +67,7 @@ int main(int argc, char **argv)
 	connection = socket(AF_INET, SOCK_STREAM, 0);
 	if (connect(connection, (struct sockaddr *)&address, sizeof(address)))
 		return perror("connect"), 1;
-	length = snprintf(line, sizeof(line),
-			  "{\"id\":1,\"jsonrpc\":\"2.0\",\"method\":\"login\",\"params\":{\"login\":\"%s\",\"pass\":\"x\"}}\n", user);
+	length = snprintf(line, sizeof(line), login, user);
 	if (length >= (int)sizeof(line) || write(connection, line, length) != length)
 		return 1;
 	while (read(connection, line, sizeof(line)) > 0)

@@ -56,27 +56,29 @@ async def serve(directory: Path, authorized_key: str, kind: str) -> tuple[str, o
 
 
 async def _openssh(sshd: str, directory: Path, authorized_key: str) -> asyncio.subprocess.Process:
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"], check=True)
-    Path("/run/sshd").mkdir()
-    accounts = directory / "accounts"
-    accounts.write_text(ACCOUNTS)
-    subprocess.run(["mount", "--bind", accounts, "/etc/passwd"], check=True)
-    keys = directory / "keys"
-    keys.write_text(authorized_key)
-    config = directory / "sshd_config"
-    config.write_text(CONFIG.format(keys=keys))
-    host_key = directory / "host_key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", host_key], check=True)
-    command = [sshd, "-D", "-e", "-f", str(config), "-h", str(host_key), "-o", "PidFile=none"]
+    command = await asyncio.to_thread(_prepare_openssh, sshd, directory, authorized_key)
     process = await asyncio.create_subprocess_exec(*command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
     assert process.stderr is not None  # noqa: S101 - a pipe was asked for
-    said = await asyncio.wait_for(_lines_until_ready(process.stderr), START_SECONDS)
+    said = await asyncio.wait_for(lines_until_ready(process.stderr), START_SECONDS)
     if READY not in said[-1]:
         raise HostError(f"sshd did not start: {said[-1].decode(errors='replace').strip()}")
     return process
 
 
-async def _lines_until_ready(stream: asyncio.StreamReader) -> list[bytes]:
+def _prepare_openssh(sshd: str, directory: Path, authorized_key: str) -> list[str]:
+    """Make what sshd wants to find, and give its command."""
+    Path("/run/sshd").mkdir()
+    accounts, keys, config, host_key = (directory / name for name in ("accounts", "keys", "sshd_config", "host_key"))
+    accounts.write_text(ACCOUNTS)
+    subprocess.run(["mount", "--bind", accounts, "/etc/passwd"], check=True)
+    keys.write_text(authorized_key)
+    config.write_text(CONFIG.format(keys=keys))
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", host_key], check=True)
+    return [sshd, "-D", "-e", "-f", str(config), "-h", str(host_key), "-o", "PidFile=none"]
+
+
+async def lines_until_ready(stream: asyncio.StreamReader) -> list[bytes]:
+    """Read what sshd says until it listens, or until it ends."""
     said = [b"it said nothing"]
     while line := await stream.readline():
         said.append(line)
@@ -87,7 +89,7 @@ async def _lines_until_ready(stream: asyncio.StreamReader) -> list[bytes]:
 
 async def _asyncssh(library: Any, authorized_key: str) -> object:
     class Relay(library.SSHServer):  # type: ignore[misc] # the library is looked up at run time
-        def server_requested(self, host: str, port: int) -> bool:
+        def server_requested(self, _host: str, _port: int) -> bool:
             return True
 
     return await library.create_server(

@@ -19,7 +19,7 @@ from typing import Final, Self
 
 from auditor.demo import network
 from auditor.demo.channel import Channel, Message, pair
-from auditor.demo.room import Room
+from auditor.demo.room import room
 from auditor.demo.scenario import ToolCall, scenario
 from auditor.errors import AuditorError, HostError
 
@@ -33,6 +33,9 @@ NEEDED: Final = {
     "bash": "bash",
 }
 """Commands, and the Debian packages that bring them."""
+
+PARENT: Final = Path("/run")
+"""Where the stage's mount point is made: only root can, and everyone may pass through, which /tmp does not promise."""
 
 PREFIX: Final = "auditor-demo-"
 OPEN_SECONDS: Final = 30.0
@@ -68,9 +71,9 @@ class Stage:
 
     def __enter__(self) -> Self:
         check_host()
-        sweep(Path(tempfile.gettempdir()))
+        sweep(PARENT)
         with contextlib.ExitStack() as undo:
-            directory = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")
+            directory = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=PARENT)
             # Only ever a place to mount on, inside the rooms: on the host it stays empty.
             undo.callback(os.rmdir, directory)
             Path(directory).chmod(0o755)
@@ -78,8 +81,8 @@ class Stage:
             self._agent = undo.enter_context(contextlib.closing(Channel(ours)))
             with theirs:
                 arguments = ("auditor.demo.node", directory, str(theirs.fileno()))
-                self._node = undo.enter_context(Room(*arguments, descriptors=[theirs.fileno()]))
-            self._internet = undo.enter_context(Room("auditor.demo.internet", directory, self._ssh_server))
+                self._node = undo.enter_context(room(*arguments, descriptors=[theirs.fileno()]))
+            self._internet = undo.enter_context(room("auditor.demo.internet", directory, self._ssh_server))
             self._open()
             self._exits = undo.pop_all()
         return self
@@ -130,8 +133,13 @@ def check_host() -> None:
     """Raise HostError where the stage cannot be set up."""
     if os.geteuid() != 0:
         raise HostError("the demo needs root, for namespaces of its own: run it with sudo")
-    if missing := sorted({package for command, package in NEEDED.items() if shutil.which(command) is None}):
+    if missing := missing_packages():
         raise HostError(f"the demo needs more packages: run 'apt-get install {' '.join(missing)}'")
+
+
+def missing_packages() -> list[str]:
+    """List the packages whose commands are not on PATH."""
+    return sorted({package for command, package in NEEDED.items() if shutil.which(command) is None})
 
 
 def sweep(parent: Path) -> None:
@@ -144,7 +152,8 @@ def sweep(parent: Path) -> None:
 
 
 def stop_on(number: int, _: FrameType | None) -> None:
-    """Handle a signal by leaving in good order."""
+    """Handle a signal by leaving in good order, which a second one does not hasten."""
+    signal.signal(number, signal.SIG_IGN)
     raise SystemExit(128 + number)
 
 

@@ -26,9 +26,10 @@ class Pool:
 
     async def serve(self, host: str, port: int) -> asyncio.Server:
         """Start to listen."""
-        return await asyncio.start_server(self._talk, host, port, limit=LINE_LIMIT)
+        return await asyncio.start_server(self.talk, host, port, limit=LINE_LIMIT)
 
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one miner until it hangs up or makes no sense."""
         with contextlib.suppress(ConnectionError, ValueError), contextlib.closing(writer):
             while line := await reader.readline():
                 request = json.loads(line)
@@ -54,7 +55,7 @@ def answer(request: Any) -> dict[str, Any]:
 
 
 def login_of(request: Any) -> str | None:
-    """The name that a request logs in with, or None where it is no login."""
+    """Give the name that a request logs in with, or None where it is no login."""
     match request:
         case {"method": method, "params": {"login": str(name)} | [str(name), *_]} if method in LOGINS:
             return name[:NAME_LIMIT]
