@@ -48,7 +48,7 @@ def test_auditor_runs_from_anywhere(root: Path, tmp_path: Path) -> None:
 
 
 def test_auditor_takes_no_code_from_the_working_directory(root: Path, tmp_path: Path) -> None:
-    """Started in an agent's directory it imports none of the modules that wait there, nor those that PYTHONPATH names."""
+    """Started in an agent's directory it imports no module that waits there, nor what PYTHONPATH names."""
     for module in ("auditor", "json", "click", "sitecustomize"):
         (tmp_path / f"{module}.py").write_text("raise SystemExit('imported from the working directory')\n")
     done = run(root / "scripts" / "auditor", "--version", cwd=tmp_path, PYTHONPATH=str(tmp_path))
