@@ -39,16 +39,17 @@ def test_layers_hold(root: Path) -> None:
     assert re.search(r"Contracts: \d+ kept, 0 broken", said)
 
 
+# The contract is given by the first word of its name.
 @pytest.mark.parametrize(
     ("module", "line", "contract"),
     [
-        ("decode/__init__.py", "import auditor.rules", "Rooms import downwards only"),
-        ("sinks/__init__.py", "import auditor.lineage", "Rooms import downwards only"),
-        ("errors.py", "import auditor.cli", "Rooms import downwards only"),
-        ("lineage/__init__.py", "import time", "Right of the tee"),
-        ("decode/__init__.py", "from pathlib import Path", "Right of the tee"),
-        ("rules/__init__.py", "import bcc", "One door each"),
-        ("capture/__init__.py", "import elftools", "One door each"),
+        ("decode/__init__.py", "import auditor.rules", "Rooms"),
+        ("sinks/__init__.py", "import auditor.lineage", "Rooms"),
+        ("errors.py", "import auditor.cli", "Rooms"),
+        ("lineage/__init__.py", "import time", "Right"),
+        ("decode/__init__.py", "from pathlib import Path", "Right"),
+        ("rules/__init__.py", "import bcc", "One"),
+        ("capture/__init__.py", "import elftools", "One"),
     ],
 )
 def test_break_is_caught(copy: Path, module: str, line: str, contract: str) -> None:
@@ -56,7 +57,8 @@ def test_break_is_caught(copy: Path, module: str, line: str, contract: str) -> N
     add(copy / "auditor" / module, line)
     status, said = lint(copy)
     assert status == 1
-    assert re.search(rf"{contract}[^:]*? BROKEN", said), said
+    verdicts = re.findall(r"(Rooms|Right|One).*? (KEPT|BROKEN)\b", said)
+    assert (contract, "BROKEN") in verdicts, said
 
 
 def test_unlisted_room_is_caught(copy: Path) -> None:
