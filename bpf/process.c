@@ -32,6 +32,17 @@ struct exec_scratch {
 
 BPF_PERCPU_ARRAY(exec_scratch, struct exec_scratch, 1);
 
+/* An executable file as it was when it was seen. */
+struct file_key {
+	u64 ino;
+	s64 ctime_ns;
+	u32 dev;
+	u32 reserved;
+};
+
+/* Files executed lately. One that is not here wakes the reader, which opens it before the process may be gone. */
+BPF_TABLE("lru_hash", struct file_key, u8, known_files, KNOWN_FILES);
+
 /* Keeps the compiler from reasoning a bound away that the verifier needs to see. */
 #define BOUND(value, mask)  BOUND_(value, mask)
 #define BOUND_(value, mask) asm volatile("%0 &= " #mask : "+r"(value))
@@ -154,6 +165,17 @@ static __always_inline bool is_memfd(const u8 *name)
 	return name[0] == 'm' && name[1] == 'e' && name[2] == 'm' && name[3] == 'f' && name[4] == 'd' && name[5] == ':';
 }
 
+static __always_inline bool is_new_file(const struct exec_record *record)
+{
+	struct file_key key = {.ino = record->ino, .ctime_ns = record->ctime_ns, .dev = record->dev};
+	u8 seen = 1;
+
+	if (known_files.lookup(&key))
+		return false;
+	known_files.update(&key, &seen);
+	return true;
+}
+
 static __always_inline void emit_exec(u64 task, u64 bprm, u16 kind, const struct label *label, u64 start_ns)
 {
 	u32 zero = 0;
@@ -191,7 +213,9 @@ static __always_inline void emit_exec(u64 task, u64 bprm, u16 kind, const struct
 	u32 size = scratch->length;
 
 	BOUND(size, OFFSET_MASK);
-	if (ring.ringbuf_output(scratch, sizeof(*record) + size, NO_WAKEUP))
+	u64 wakeup = kind == KIND_EXEC && is_new_file(record) ? FORCE_WAKEUP : NO_WAKEUP;
+
+	if (ring.ringbuf_output(scratch, sizeof(*record) + size, wakeup))
 		bump(kind == KIND_EXEC ? GAUGE_LOST_EXEC : GAUGE_LOST_CANDIDATE, 1);
 }
 

@@ -57,7 +57,8 @@ class Map:
         self._value_size = value_size
 
     def _element(self, command: int, flags: int = 0) -> None:
-        value = ctypes.addressof(self._value)
+        # The kernel wants what a command does not use to be zero.
+        value = 0 if command == _MAP_DELETE else ctypes.addressof(self._value)
         _bpf(command, struct.pack("<IIQQQ", self.fd, 0, ctypes.addressof(self._key), value, flags))
 
     def get(self, key: bytes) -> bytes | None:

@@ -71,6 +71,7 @@ LIMITS: Final = {
     "RING_PAGES": 2048,  # 8 MiB: 0.7 s of 100,000 connects a second, at 112 bytes each, between two polls
     "LABELS": 65_536,  # processes tracked at once
     "PEERS": 16_384,  # datagram peers remembered, least recently used go first
+    "KNOWN_FILES": 4096,  # executables remembered as seen, least recently used go first
     "GPU_COUNTS": 16_384,  # (process, device, request) counted between two summaries
 }
 

@@ -10,8 +10,9 @@ import json
 import os
 import socket
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 
 from auditor.errors import AuditorError, HostError
 from auditor.kernel.btf import constants
@@ -33,15 +34,15 @@ class Loaded(NamedTuple):
 class Loader:
     """A child that is compiling. `finish()` waits for it."""
 
-    def __init__(self, sources: Path) -> None:
-        """Start compiling the probes in `sources` (the directory bpf/)."""
+    def __init__(self, sources: Path, limits: Mapping[str, int] = LIMITS) -> None:
+        """Start compiling the probes in `sources` (the directory bpf/) with table sizes as in `catalog.LIMITS`."""
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (self._ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _MESSAGE_BYTES)
         self._pid = os.fork()
         if self._pid == 0:
             self._ours.close()
-            _child(sources, theirs)
+            _child(sources, limits, theirs)
         theirs.close()
 
     def fileno(self) -> int:
@@ -73,7 +74,7 @@ class Loader:
         )
 
 
-def _child(sources: Path, out: socket.socket) -> None:
+def _child(sources: Path, limits: Mapping[str, int], out: socket.socket) -> NoReturn:
     """Compile, answer, end; never returns."""
     log = os.memfd_create("compiler-output")
     os.dup2(log, 2)  # the compiler writes there, and must not write into the view
@@ -82,7 +83,7 @@ def _child(sources: Path, out: socket.socket) -> None:
     try:
         from auditor.kernel.compile import compile_probes  # noqa: PLC0415 - bcc is loaded in this child alone
 
-        numbers = constants(OFFSETS, SIZES) | LIMITS
+        numbers = {**constants(OFFSETS, SIZES), **limits}
         programs, maps, refused = compile_probes(sources, numbers, HOOKS, MAPS)
         fds = [*programs.values(), *maps.values()]
         answer: dict[str, object] = {"programs": [*programs], "maps": [*maps], "refused": refused}

@@ -61,8 +61,10 @@ class GpuCount(NamedTuple):
 class Probes:
     """Loaded probes, attached where they belong."""
 
-    def __init__(self, loaded: Loaded, cgroup_root: int) -> None:
+    def __init__(self, loaded: Loaded, cgroup_root: int, limits: Mapping[str, int] = LIMITS) -> None:
         """Attach the standing hooks; `cgroup_root` is a descriptor of the cgroup v2 tree's root, which stays the caller's.
+
+        `limits` are those that the probes were compiled with.
 
         Raises:
             HostError: a hook that must stand was refused.
@@ -73,7 +75,7 @@ class Probes:
         self._tracepoint_ids: dict[str, int] = {}
         self._watching = threading.Lock()
         maps = loaded.maps
-        self.ring = Ring(maps["ring"], LIMITS["RING_PAGES"] * mmap.PAGESIZE)
+        self.ring = Ring(maps["ring"], limits["RING_PAGES"] * mmap.PAGESIZE)
         self._labels = bpf.Map(maps["labels"], 4, _LABEL.size)
         self._settings = bpf.Map(maps["settings"], 4, 8)
         self._devices = bpf.Map(maps["gpu_devices"], 4, 4)

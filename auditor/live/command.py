@@ -17,17 +17,23 @@ class CommandProcess:
     """The command's process. It is a child of the privileged side and keeps standard input, output and error."""
 
     def __init__(self, command: Command) -> None:
-        """Fork the process; it waits for `go()` before it runs anything of the command's."""
+        """Get ready."""
         self._argv = command.argv
         self._go_read, self._go_write = os.pipe2(os.O_CLOEXEC)
         self._error_read, self._error_write = os.pipe2(os.O_CLOEXEC)
         self._status: int | None = None
         self._let_go = False
+        self.pid = 0
+        """Zero before `start()`."""
+
+    def start(self) -> int:
+        """Fork the process, which waits for `go()` before it runs anything of the command's; returns its pid."""
         self.pid = os.fork()
         if self.pid == 0:
             self._run()
         os.close(self._go_read)
         os.close(self._error_write)
+        return self.pid
 
     def go(self) -> None:
         """Let it run.
@@ -60,7 +66,7 @@ class CommandProcess:
 
     def leave(self) -> None:
         """End a command that was never let go. One that runs is waited for, watched or not: it is the user's work."""
-        if self._status is not None:
+        if self._status is not None or self.pid == 0:
             return
         with contextlib.suppress(ChildProcessError):
             if not self._let_go:
@@ -70,6 +76,8 @@ class CommandProcess:
     def _run(self) -> NoReturn:
         code = 1
         try:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)
             os.close(self._go_write)
             os.close(self._error_read)
             if os.read(self._go_read, 1):

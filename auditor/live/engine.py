@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from auditor import assets
-from auditor.capture.tape import Writer
 from auditor.errors import AuditorError, UsageError
 from auditor.host.privileges import drop_privileges
 from auditor.live.link import receive_blocks, send_word
@@ -26,7 +25,7 @@ from auditor.pipeline import Pipeline, Sink
 from auditor.rules.engine import Engine
 from auditor.sinks.jsonl import JsonLines
 from auditor.sinks.tally import Tally
-from auditor.sinks.text import TextLines
+from auditor.sinks.text import TextSink
 
 _PR_SET_NAME: Final = 15
 
@@ -85,7 +84,11 @@ def _serve(options: Options, link: socket.socket) -> None:
     pack = load_pack(options.rules or (assets.rules(),))
     with ExitStack() as stack:
         sinks = _sinks(options, stack, lambda: _tell(link, {"quit": "quit"}))
-        writer = None if options.capture is None else Writer(os.fdopen(options.capture, "wb", buffering=0, closefd=False))
+        writer = None
+        if options.capture is not None:
+            from auditor.capture.tape import Writer
+
+            writer = Writer(os.fdopen(options.capture, "wb", buffering=0, closefd=False))
         drop_privileges(*unprivileged_ids())
         pipeline = Pipeline(Engine(pack), sinks=sinks)
         send_word(link, {"ready": True})
@@ -98,25 +101,19 @@ def _serve(options: Options, link: socket.socket) -> None:
 
 def _sinks(options: Options, stack: ExitStack, quit_run: Callable[[], None]) -> list[Sink]:
     sinks: list[Sink] = []
-    everything = options.events == "all"
     if options.format == "json":
-        sinks.append(JsonLines(os.fdopen(options.output, "wb", buffering=1 << 16, closefd=False), events=everything))
+        stream = os.fdopen(options.output, "wb", buffering=1 << 16, closefd=False)
+        sinks.append(JsonLines(stream, events=options.events == "all"))
     elif options.format == "text":
-        sinks.append(TextLines(os.fdopen(options.output, "w", encoding="utf-8", closefd=False), events=everything))
+        text = os.fdopen(options.output, "w", encoding="utf-8", closefd=False)
+        sinks.append(TextSink(text, events=options.events, colour=os.isatty(options.output)))
     else:
-        from auditor.view.app import App  # noqa: PLC0415 - rich is loaded for the view alone
+        from auditor.view.app import LiveView  # noqa: PLC0415 - rich is loaded for the view alone
 
         tally = Tally()
         sinks.append(tally)
-        app = App(tally.snapshot, on_quit=quit_run)
-        stack.enter_context(app)
+        screen = os.fdopen(options.output, "w", encoding="utf-8", closefd=False)
+        stack.enter_context(LiveView(screen, tally.snapshot, quit_run, keys=0))
     if options.alerts is not None:
         sinks.append(JsonLines(os.fdopen(options.alerts, "wb", buffering=0, closefd=False), events=False))
     return sinks
-
-
-def check_rules_exist(paths: tuple[Path, ...]) -> None:
-    """Raise UsageError, before anything starts, for a rule path that is not there."""
-    for path in paths:
-        if not path.exists():
-            raise UsageError(f"--rules {path}: no such file or directory")

@@ -11,11 +11,11 @@ import os
 import struct
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
+from auditor.decode.layout import EXEC
+from auditor.host.executables import open_executable
 from auditor.host.facts_worker import FactsWorker
-from auditor.host.inodes import inode_of
 from auditor.model.records import FRAME_SIZE, HEADER, HEADER_SIZE
 
 PATIENCE_NS: Final = 60_000_000
@@ -28,6 +28,10 @@ KNOWN_FILES: Final = 2048
 
 _IDENTITY: Final = struct.Struct("<I8xQQqq")  # dev, ino, size, mtime_ns, ctime_ns in struct exec_record
 _IDENTITY_AT: Final = FRAME_SIZE + HEADER_SIZE + 52
+_PARENT: Final = struct.Struct("<I")
+_PARENT_AT: Final = FRAME_SIZE + HEADER_SIZE + 8
+_PATH_LENGTH: Final = struct.Struct("<H")
+_PATH_LENGTH_AT: Final = FRAME_SIZE + HEADER_SIZE + 112
 
 
 class FactsGate:
@@ -43,12 +47,13 @@ class FactsGate:
         """Blocks, and numbers of the requests to wait for between them."""
         self._answers: dict[int, bytes] = {}
         self._deadlines: dict[int, int] = {}
-        self._last = 0
         self._waited: deque[tuple[int, int]] = deque()
         """(when, how long) of the waits in the last second."""
         self._waiting_since: int | None = None
-        self.given_up = 0
+        self.late = 0
         """Files whose facts nobody waited for, because the budget was spent."""
+        self.refused = 0
+        """Files that the worker could not take on."""
 
     def fileno(self) -> int:
         """Readable when facts have come."""
@@ -115,22 +120,27 @@ class FactsGate:
             return None
         header = HEADER.unpack_from(block, at + FRAME_SIZE)
         tgid, time_ns, start_ns = header[2], header[3], header[4]
-        fd = _open_executable(tgid, size, ctime_ns)
+        (parent_tgid,) = _PARENT.unpack_from(block, at + _PARENT_AT)
+        fd = open_executable(tgid, parent_tgid, _path(block, at), size=size, ctime_ns=ctime_ns)
         if fd is None:
             return None  # gone already; asked again with the next process that runs the file
+        try:
+            request = self._worker.request(
+                fd, dev=dev, ino=ino, size=size, ctime_ns=ctime_ns, tgid=tgid, start_ns=start_ns, time_ns=time_ns
+            )
+        finally:
+            os.close(fd)
+        if request is None:
+            self.refused += 1
+            return None
         self._known[identity] = None
         if len(self._known) > KNOWN_FILES:
             self._known.popitem(last=False)
-        self._last += 1
-        try:
-            self._worker.request(self._last, dev, ino, size, ctime_ns, tgid, start_ns, time_ns, fd)
-        finally:
-            os.close(fd)
         if not self._may_wait():
-            self.given_up += 1
+            self.late += 1
             return None
-        self._deadlines[self._last] = self._clock() + PATIENCE_NS
-        return self._last
+        self._deadlines[request] = self._clock() + PATIENCE_NS
+        return request
 
     def _may_wait(self) -> bool:
         now = self._clock()
@@ -144,16 +154,8 @@ class FactsGate:
             self._waiting_since = None
 
 
-def _open_executable(tgid: int, size: int, ctime_ns: int) -> int | None:
-    """Open the file that a process runs, if it still is the one that the record tells of."""
-    try:
-        fd = os.open(f"/proc/{tgid}/exe", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
-        return None
-    # Size and change time, because overlay file systems show stat(2) other device and inode numbers than they have.
-    with suppress(OSError):
-        inode = inode_of(fd)
-        if inode.size == size and inode.ctime_ns == ctime_ns:
-            return fd
-    os.close(fd)
-    return None
+def _path(block: bytes, at: int) -> bytes:
+    """Put together the executable's path, which an exec record holds as components from the leaf up."""
+    (length,) = _PATH_LENGTH.unpack_from(block, at + _PATH_LENGTH_AT)
+    start = at + FRAME_SIZE + EXEC.size
+    return b"/" + b"/".join(reversed(block[start : start + length].split(b"\0")[:-1]))

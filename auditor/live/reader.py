@@ -233,9 +233,7 @@ class Reader:
     # ---- what the auditor says of itself ----
 
     def _tell_losses(self) -> None:
-        counts = self._probes.losses()
-        if self._gate.given_up:
-            counts = {**counts, "facts.late": self._gate.given_up}
+        counts = {**self._probes.losses(), "facts.late": self._gate.late, "facts.refused": self._gate.refused}
         fresh = {what: count - self._lost.get(what, 0) for what, count in counts.items() if count != self._lost.get(what, 0)}
         if fresh:
             self._lost.update(counts)

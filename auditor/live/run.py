@@ -1,10 +1,11 @@
 """A live run from start to end: the processes, in the order in which they come and go.
 
     privileged side ── fork ──► engine (unprivileged: rules, lineage, sinks, view)
-          ├────────── fork ──► the command, where there is one; it waits
           ├────────── fork ──► facts worker (unprivileged: parses executables)
           ├────────── fork ──► loader (compiles, hands its descriptors over, ends)
-          └─ attach, self-test, take the agents in or let the command go, read the ring
+          ├─ attach, self-test, take the agents in
+          ├────────── fork ──► the command, where there is one: labelled by that fork, then let go
+          └─ read the ring
 """
 
 from __future__ import annotations
@@ -52,9 +53,6 @@ def run(options: Options) -> int:
         engine, link = start_engine(options)
         stack.callback(os.waitpid, engine, 0)
         stack.callback(link.close)
-        command = None if options.command is None else CommandProcess(options.command)
-        if command is not None:
-            stack.callback(command.leave)
         worker = FactsWorker(*unprivileged_ids())
         stack.callback(worker.close)
         loader = Loader(assets.probes())
@@ -82,10 +80,13 @@ def run(options: Options) -> int:
             processes=(os.getpid(), engine, worker.pid),
             summary_interval_ns=options.summary_interval_ns,
         )
+        command = None if options.command is None else CommandProcess(options.command)
+        if command is not None:
+            stack.callback(command.leave)
         _stop_on_signals(reader.stop, interrupt=command is None)
         reader.emit(_start_record())
         if command is not None and options.command is not None:
-            reader.emit(sessions.register(command.pid, options.command.session, options.command.tool_call))
+            reader.emit(sessions.register(command.start, options.command.session, options.command.tool_call))
             command.go()
         else:
             _adopt(options.selectors, sessions, probes, reader, cgroups)

@@ -68,18 +68,27 @@ class Sessions:
         seed = seed_record(root, time_ns=now(), session=session, flags=Flag.AGENT, label_source=source)
         return announced + seed + b"".join(self._adopt_descendants(root, session, source))
 
-    def register(self, pid: int, session_name: str, call_name: str) -> bytes:
-        """Make the process `pid`, which has not run anything yet, the first process of a tool call of a new session."""
-        start_ns = procfs.start_ns(pid)
-        if start_ns is None:
-            raise HostError(f"process {pid} died before it was let go")
-        self._count += 1
-        session = self._count
-        source = LabelSource.REGISTERED
-        self._probes.set_label(pid, Label(start_ns, start_ns, pid, session, source, CALL_ROOT))
-        frames = _announce(session, TaskId(pid, start_ns), "exec", session_name)
+    def register(self, start: Callable[[], int], session_name: str, call_name: str) -> bytes:
+        """Make the process that `start()` forks, and whose pid it returns, the first process of a tool call.
+
+        The fork happens under an agent's label on this process, so that the kernel itself labels the child before its
+        first instruction, with its exact start time; this process's own label goes at once.
+        """
+        session, source = self._count + 1, LabelSource.REGISTERED
+        own = os.getpid()
+        self._probes.set_label(own, Label(0, 0, 0, session, source, AGENT))
+        try:
+            pid = start()
+        finally:
+            self._probes.remove_label(own)
+        label = self._probes.label(pid)
+        if label is None:
+            raise HostError("the command's process was not labelled at fork; see `auditor doctor`")
+        self._probes.set_label(pid, label._replace(source=source))
+        self._count = session
+        frames = _announce(session, TaskId(pid, label.start_ns), "exec", session_name)
         if call_name:
-            header = (Kind.TOOL_CALL, 0, pid, now(), start_ns, pid, session, start_ns, pid, source)
+            header = (Kind.TOOL_CALL, 0, pid, now(), label.start_ns, pid, session, label.start_ns, pid, source)
             frames += encode(ToolCall(*header, call_name))
         return frames
 
