@@ -10,8 +10,34 @@ from wcwidth import wcswidth, wcwidth
 from auditor.sinks.escape import command, escape, quote
 
 ANY_TEXT = st.text(alphabet=st.characters(min_codepoint=0, max_codepoint=0x10FFFF, categories=None))
-TRICKS = [*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200B, 0x200C, 0x200D, 0x200E, 0x200F, 0x061C, 0x2028, 0x2029]
-TRICKS += [0xFEFF, 0x00AD, 0x034F, 0xFE0F, 0x180E, 0xE000, 0xE0041, 0xD800, 0xDC80, 0x3164, 0x115F, 0x2800, 0x05D0, 0x0661]
+TRICKS = [
+    *range(0x202A, 0x202F),
+    *range(0x2066, 0x206A),
+    0x200B,
+    0x200C,
+    0x200D,
+    0x200E,
+    0x200F,
+    0x061C,
+    0x2028,
+    0x2029,
+]
+TRICKS += [
+    0xFEFF,
+    0x00AD,
+    0x034F,
+    0xFE0F,
+    0x180E,
+    0xE000,
+    0xE0041,
+    0xD800,
+    0xDC80,
+    0x3164,
+    0x115F,
+    0x2800,
+    0x05D0,
+    0x0661,
+]
 
 
 @given(ANY_TEXT)
@@ -33,7 +59,15 @@ def test_every_character_has_its_own_width(text):
 @given(ANY_TEXT)
 def test_shown_text_reads_in_the_order_written(text):
     """Nothing is left that makes a terminal reorder a line."""
-    assert not {unicodedata.bidirectional(char) for char in escape(text)} & {"R", "AL", "AN", "LRO", "RLO", "LRE", "RLE"}
+    assert not {unicodedata.bidirectional(char) for char in escape(text)} & {
+        "R",
+        "AL",
+        "AN",
+        "LRO",
+        "RLO",
+        "LRE",
+        "RLE",
+    }
 
 
 @given(ANY_TEXT)
@@ -96,7 +130,9 @@ def test_a_quoted_word_ends_where_it_should(text):
 
 def test_quoting_is_only_where_needed():
     """Paths, options and addresses stay bare; blanks, quotes, emptiness and arrows do not."""
-    assert command(["ssh", "-R", "8080:localhost:22", "root@203.0.113.66"]) == "ssh -R 8080:localhost:22 root@203.0.113.66"
+    assert (
+        command(["ssh", "-R", "8080:localhost:22", "root@203.0.113.66"]) == "ssh -R 8080:localhost:22 root@203.0.113.66"
+    )
     assert command(["bash", "-c", 'echo "hi"; id', ""]) == r'bash -c "echo \"hi\"; id" ""'
     assert quote("a>b") == '"a>b"'
     assert quote("x\n") == r'"x\n"'
