@@ -56,10 +56,7 @@ def make_miner(home: Path) -> None:
     """Make the stand-in miner under a name that says nothing: a program of its own, or Python renamed."""
     program = home / "kworkerd"
     if shutil.which("cc", path=PATH):
-        source = home / "tmp/miner.c"
-        source.write_text(sources.MINER)
-        subprocess.run(["cc", "-O1", "-o", program, source], check=True)
-        source.unlink()
+        subprocess.run(["cc", "-O1", "-o", program, "-x", "c", "-"], input=sources.MINER.encode(), check=True)
     else:
         shutil.copy(os.path.realpath("/usr/bin/python3"), program)
         (home / "sync.py").write_text(sources.MINER_SCRIPT)

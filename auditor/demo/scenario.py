@@ -8,9 +8,10 @@ from typing import Final
 
 from auditor.demo.addresses import MIRROR, MIRROR_PORT, POOL, POOL_PORT, RELAY, RELAY_USER, TUNNEL_PORT
 
-REVERSE_TUNNEL: Final = "reverse-ssh-tunnel"
-MINER: Final = "miner-launch"
-GPU_MINING: Final = "gpu-mining"
+REVERSE_TUNNEL: Final = "c8f0a6bc-c2c6-4e5b-91dd-3e7fa5ae36b2"
+MINER: Final = "38c4e569-1233-4fd3-91fd-da3b00482ad7"
+GPU_MINING: Final = "0d5c1c1a-6f0e-4a5e-8f6b-2f6a3c1d9e47"
+"""Ids of the rules that must catch the offences, in rules/: reverse-ssh-tunnel, miner-launch, gpu-mining."""
 
 
 @dataclass(frozen=True, slots=True)
