@@ -38,6 +38,7 @@ from auditor.sinks.ecs import Document
 
 _SECOND: Final = 1_000_000_000
 _ENDPOINT_LIMIT: Final = 8192
+_SESSION_LIMIT: Final = 1024
 
 
 class Documents:
@@ -51,6 +52,7 @@ class Documents:
         self._heads: dict[int, bytes] = {}
         self._common: Document = {}
         self._endpoints: dict[tuple[Any, ...], bytes] = {}
+        self._sessions: dict[int, str] = {}
         self._renderers: dict[int, Callable[[Any, Any], bytes]] = {
             Kind.FORK: self._fork,
             Kind.EXEC: self._exec,
@@ -187,12 +189,17 @@ class Documents:
     def _session(self, event: Session, _: None) -> bytes:
         root = self._entity_id(event.tgid, event.start_ns)
         session = ecs.filled(id=event.id or root, entity_id=root, selector=event.selector)
+        self._sessions[event.session] = session["id"]
+        if len(self._sessions) > _SESSION_LIMIT:
+            del self._sessions[next(iter(self._sessions))]
         return self._stream(event, {"process": {"pid": event.tgid, "entity_id": root}, "auditor": {"session": session}})
 
     def _tool_call(self, event: ToolCall, _: None) -> bytes:
         task = (event.call_tgid, event.call_start_ns) if event.call_tgid else (event.tgid, event.start_ns)
         first = self._entity_id(*task)
-        return self._stream(event, {"auditor": {"tool_call": {"id": event.id or first, "entity_id": first}}})
+        session = ecs.filled(id=self._sessions.get(event.session))
+        call = {"id": event.id or first, "entity_id": first}
+        return self._stream(event, {"auditor": {**ecs.filled(session=session), "tool_call": call}})
 
     def _start(self, event: Start, _: None) -> bytes:
         self.begin(event)

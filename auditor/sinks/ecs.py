@@ -91,6 +91,8 @@ def brief_process(process: Process) -> Document:
     name = name_of(process)
     if name:
         part["name"] = name
+    if process.comm != name[:15] and process.comm:
+        part["thread"] = {"name": process.comm}
     parent = process.parent
     if parent is not None and not process.elided:
         part["parent"] = {"pid": parent.task.tgid, "entity_id": parent.entity_id}
@@ -108,8 +110,6 @@ def running_process(process: Process) -> Document:
         part["command_line"] = process.command_line
     if process.cwd:
         part["working_directory"] = process.cwd
-    if process.comm and process.comm != part["name"][:15]:
-        part["thread"] = {"name": process.comm}
     parent = process.parent
     if parent is not None and not process.elided and parent.executable:
         part["parent"].update(
@@ -189,13 +189,16 @@ def exec_part(event: Exec, process: Process) -> Document:
         "argv_bytes": event.argv_total,
         "env_bytes": event.env_total,
     }
+    part: Document = {"process": {name: value for name, value in about.items() if value}}
     if event.egid != event.gid:
-        about["egid"] = event.egid
+        part["process"]["egid"] = event.egid
     if event.tty:
-        about["tty"] = event.tty
+        part["process"]["tty"] = event.tty
     if flags:
-        about["flags"] = flag_words(flags)
-    return {"process": about, "executable": executable} if executable else {"process": about}
+        part["process"]["flags"] = flag_words(flags)
+    if executable:
+        part["executable"] = executable
+    return part
 
 
 def network_part(event: Connect) -> tuple[Document, Document]:
