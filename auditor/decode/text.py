@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-_CACHE_LIMIT: Final = 4096
+_CACHE_LIMIT: Final = 2048
 _ENV_CACHE_LIMIT: Final = 128
 _paths: dict[bytes, str] = {}
 _names: dict[bytes, str] = {}

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+import orjson
+
 from auditor.model.alerts import SEVERITY, Alert, Evidence, Quality, RuleInfo
 from auditor.model.events import Exit
 from auditor.sinks import ecs
 from auditor.sinks.ecs import Document
 from auditor.sinks.escape import command, escape
+from auditor.sinks.fragments import Fragments
 
 _MESSAGE_LIMIT: Final = 1000
 
 
-def alert_part(alert: Alert, time: Callable[[int], str]) -> Document:
+def alert_part(alert: Alert, time: Callable[[int], str], fragments: Fragments) -> Document:
     """Return everything of an alert's document but its time and host. `time` renders a time in ns as text."""
     part: Document = {"event": _event(alert), "message": _message(alert), "rule": _rule(alert.rule)}
     threat = _threat(alert.rule)
@@ -22,7 +25,7 @@ def alert_part(alert: Alert, time: Callable[[int], str]) -> Document:
         part["threat"] = threat
     if alert.rule.tags:
         part["tags"] = alert.rule.tags
-    part["process"] = ecs.running_process(alert.process)
+    part["process"] = orjson.Fragment(b"{%b}" % fragments.running(alert.process))
     user = ecs.user_part(alert.process)
     if user:
         part["user"] = user
@@ -73,7 +76,7 @@ def _threat(rule: RuleInfo) -> Document:
 def _auditor(alert: Alert, time: Callable[[int], str]) -> Document:
     part: Document = {"rule": ecs.filled(level=alert.rule.level, false_positives=alert.rule.false_positives)}
     if alert.session is not None:
-        part["session"] = ecs.session_part(alert.session) | ecs.filled(selector=alert.session.selector)
+        part["session"] = ecs.filled(id=alert.session.id, selector=alert.session.selector)
     if alert.call is not None:
         first = alert.call.first
         part["tool_call"] = {"id": alert.call.id}

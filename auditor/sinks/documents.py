@@ -1,7 +1,7 @@
 """Events and alerts as ECS documents: one JSON object each, ready to be written as a line.
 
 The hot path joins bytes: what is the same for all events of a process is rendered once and kept in `Process.document`
-(lineage clears it when the process changes), what is the same for an endpoint in a small bounded cache.
+(lineage clears it when the process changes), what is the same for an endpoint in a bounded cache.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from auditor.model.records import Kind
 from auditor.sinks import ecs
 from auditor.sinks.alert_document import alert_part
 from auditor.sinks.ecs import Document
+from auditor.sinks.fragments import Fragments
 
 _SECOND: Final = 1_000_000_000
 _ENDPOINT_LIMIT: Final = 8192
@@ -51,6 +52,7 @@ class Documents:
         self._opening = b""
         self._heads: dict[int, bytes] = {}
         self._common: Document = {}
+        self._fragments = Fragments()
         self._endpoints: dict[tuple[Any, ...], bytes] = {}
         self._sessions: dict[int, str] = {}
         self._renderers: dict[int, Callable[[Any, Any], bytes]] = {
@@ -79,7 +81,9 @@ class Documents:
 
     def alert(self, alert: Alert) -> bytes:
         """Render an alert."""
-        return orjson.dumps({"@timestamp": self._time(alert.time_ns), **self._common, **alert_part(alert, self._time)})
+        return orjson.dumps(
+            {"@timestamp": self._time(alert.time_ns), **self._common, **alert_part(alert, self._time, self._fragments)}
+        )
 
     def begin(self, event: Start) -> None:
         """Take note of the stream's start without rendering it."""
@@ -115,25 +119,6 @@ class Documents:
     def _stream(self, event: Event, part: Document) -> bytes:
         return self._open(event) + orjson.dumps(part)[1:]
 
-    # What a process is in every document: an open object, ending within `auditor`.
-
-    def _process(self, process: Process) -> bytes:
-        part: Document = {"process": ecs.brief_process(process)}
-        user = ecs.user_part(process)
-        if user:
-            part["user"] = user
-        part["auditor"] = self._label(process)
-        rendered = process.document = orjson.dumps(part)[1:-2]
-        return rendered
-
-    def _label(self, process: Process) -> Document:
-        part: Document = {"label_source": ecs.LABEL_SOURCES.get(process.label_source, "none")}
-        if process.session is not None:
-            part["session"] = ecs.session_part(process.session)
-        if process.call is not None:
-            part["tool_call"] = ecs.call_part(process.call, self._entity_id(*process.call.task))
-        return part
-
     def _entity_id(self, tgid: int, start_ns: int) -> str:
         return f"{self._boot}.{tgid}.{start_ns}"
 
@@ -144,7 +129,7 @@ class Documents:
         known: Any = process.document
         return b'%b%b,"socket":{"cookie":%d},%b' % (
             self._open(event),
-            known or self._process(process),
+            known or self._fragments.acting(process),
             event.cookie,
             self._endpoints.get(key) or self._endpoint(event, key),
         )
@@ -158,28 +143,23 @@ class Documents:
 
     def _fork(self, event: Fork, process: Process) -> bytes:
         known: Any = process.document
-        return b"%b%b}}" % (self._open(event), known or self._process(process))
+        return b"%b%b}}" % (self._open(event), known or self._fragments.acting(process))
 
     def _exit(self, event: Exit, process: Process) -> bytes:
         ended = ecs.exit_part(event)["exit_code"]
         known: Any = process.document
-        shown = known or self._process(process)
+        shown = known or self._fragments.acting(process)
         signal = event.status & 0x7F
         detail = b',"exit":{"signal":%d}' % signal if signal else b""
         return b'%b"process":{"exit_code":%d,%b%b}}' % (self._open(event), ended, shown[11:], detail)
 
     def _exec(self, event: Exec, process: Process) -> bytes:
-        part: Document = {"process": ecs.running_process(process)}
-        user = ecs.user_part(process)
-        if user:
-            part["user"] = user
-        part["auditor"] = {**self._label(process), **ecs.exec_part(event, process)}
-        return self._stream(event, part)
+        return b"%b%b}" % (self._open(event), self._fragments.executed(event, process))
 
     def _gpu(self, event: GpuOpen | GpuUse | GpuSummary, process: Process) -> bytes:
         outer, inner = ecs.gpu_part(event)
         known: Any = process.document
-        shown = known or self._process(process)
+        shown = known or self._fragments.acting(process)
         return b"%b%b,%b,%b" % (self._open(event), shown, orjson.dumps(inner)[1:], orjson.dumps(outer)[1:])
 
     def _executable(self, event: Executable, _: None) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from auditor.model.events import Connect, Event, Exec, Executable, Exit, GpuOpen, GpuSummary, GpuUse
-from auditor.model.processes import Process, SessionInfo, ToolCallInfo
+from auditor.model.processes import Process
 from auditor.model.records import Flag, Kind, LabelSource
 
 Document = dict[str, Any]
@@ -83,41 +83,6 @@ def flag_words(flags: int) -> list[str]:
     return [word for word, bit in FLAGS.items() if flags & bit]
 
 
-def brief_process(process: Process) -> Document:
-    """Return what every event says of the process that acts: who it is, without its arguments."""
-    part: Document = {"pid": process.task.tgid, "entity_id": process.entity_id}
-    if process.executable:
-        part["executable"] = process.executable
-    name = name_of(process)
-    if name:
-        part["name"] = name
-    if process.comm != name[:15] and process.comm:
-        part["thread"] = {"name": process.comm}
-    parent = process.parent
-    if parent is not None and not process.elided:
-        part["parent"] = {"pid": parent.task.tgid, "entity_id": parent.entity_id}
-    elif process.parent_tgid:
-        part["parent"] = {"pid": process.parent_tgid}
-    return part
-
-
-def running_process(process: Process) -> Document:
-    """Return a process with what it runs, as documents about execs and alerts have it."""
-    part = brief_process(process)
-    if process.args:
-        part["args"] = process.args
-        part["args_count"] = len(process.args)
-        part["command_line"] = process.command_line
-    if process.cwd:
-        part["working_directory"] = process.cwd
-    parent = process.parent
-    if parent is not None and not process.elided and parent.executable:
-        part["parent"].update(
-            filled(executable=parent.executable, name=name_of(parent), command_line=parent.command_line)
-        )
-    return part
-
-
 def node(process: Process) -> Document:
     """Return a process as it stands in an alert's tree."""
     part: Document = {"pid": process.task.tgid, "entity_id": process.entity_id}
@@ -137,14 +102,17 @@ def user_part(process: Process) -> Document:
     return part
 
 
-def session_part(session: SessionInfo) -> Document:
-    """Return `auditor.session`."""
-    return {"id": session.id}
-
-
-def call_part(call: ToolCallInfo, entity_id: str) -> Document:
-    """Return `auditor.tool_call`; `entity_id` is that of the call's first process."""
-    return {"id": call.id, "entity_id": entity_id}
+def charged_part(process: Process) -> Document:
+    """Return `session` and `tool_call`, to be merged into `auditor`."""
+    part: Document = {}
+    if process.session is not None:
+        part["session"] = {"id": process.session.id}
+    call = process.call
+    if call is not None:
+        # The call's task id, in the form of an entity id of the same boot.
+        boot = process.entity_id.partition(".")[0]
+        part["tool_call"] = {"id": call.id, "entity_id": f"{boot}.{call.task.tgid}.{call.task.start_ns}"}
+    return part
 
 
 def file_part(event: Exec | Executable) -> Document:
@@ -166,39 +134,16 @@ def facts_part(facts: Executable) -> Document:
     )
 
 
-def exec_part(event: Exec, process: Process) -> Document:
-    """Return what only an exec's document says, to be merged into `auditor`."""
-    flags = event.flags
-    executable = file_part(event) if event.ino else {}
+def executable_part(event: Exec, facts: Executable | None) -> Document:
+    """Return `auditor.executable` of an exec: the file, and what is known about it by now."""
+    part = file_part(event) if event.ino else {}
     if event.ino:
-        executable.update(mtime_ns=event.mtime_ns, mode=event.mode, links=event.nlink)
-    if flags & Flag.MEMFD:
-        executable["memfd"] = True
-    if flags & Flag.DELETED:
-        executable["deleted"] = True
-    if process.facts is not None:
-        executable.update(facts_part(process.facts))
-    about = {
-        "ns_pid": event.ns_tgid,
-        "pid_ns": event.pid_ns,
-        "mnt_ns": event.mnt_ns,
-        "net_ns": event.net_ns,
-        "cgroup_id": event.cgroup_id,
-        "pgid": event.pgid,
-        "sid": event.sid,
-        "argv_bytes": event.argv_total,
-        "env_bytes": event.env_total,
-    }
-    part: Document = {"process": {name: value for name, value in about.items() if value}}
-    if event.egid != event.gid:
-        part["process"]["egid"] = event.egid
-    if event.tty:
-        part["process"]["tty"] = event.tty
-    if flags:
-        part["process"]["flags"] = flag_words(flags)
-    if executable:
-        part["executable"] = executable
-    return part
+        part.update(mtime_ns=event.mtime_ns, mode=event.mode, links=event.nlink)
+    if event.flags & Flag.MEMFD:
+        part["memfd"] = True
+    if event.flags & Flag.DELETED:
+        part["deleted"] = True
+    return part | facts_part(facts) if facts is not None else part
 
 
 def network_part(event: Connect) -> tuple[Document, Document]:
