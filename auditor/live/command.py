@@ -55,7 +55,7 @@ class CommandProcess:
             raise error
 
     def exit_code(self) -> int | None:
-        """Return the command's exit code once it has ended, 128 and the signal's number if one ended it, as shells do."""
+        """Return the command's exit code once it has ended; if a signal ended it, 128 and its number, as shells do."""
         if self._status is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid == 0:
@@ -81,7 +81,7 @@ class CommandProcess:
             os.close(self._go_write)
             os.close(self._error_read)
             if os.read(self._go_read, 1):
-                os.execvp(self._argv[0], self._argv)
+                os.execvp(self._argv[0], self._argv)  # noqa: S606 - no shell is wanted
         except OSError as error:
             code = error.errno or 1
             os.write(self._error_write, str(code).encode())

@@ -14,7 +14,10 @@ ANY_MINOR: Final = 0xFFFFF
 
 
 class DeviceTable:
-    """Roles of device numbers. Drivers may come later (nvidia-uvm is often loaded at first use): `refresh` now and then."""
+    """Roles of device numbers.
+
+    Drivers may come later (nvidia-uvm is often loaded at first use): `refresh()` now and then.
+    """
 
     def __init__(self, probes: Probes, stand_ins: Iterable[tuple[int, int]] = ()) -> None:
         """`stand_ins` are (dev_t, role) of devices that play a GPU."""
@@ -25,9 +28,9 @@ class DeviceTable:
 
     def refresh(self) -> None:
         """Look at the drivers again and tell the kernel of new ones."""
-        found = gpu_devices()
+        found = gpu_devices().items()
         self._set(
-            {kernel_device(major, ANY_MINOR if minor == ANY else minor): int(role) for (major, minor), role in found.items()}
+            {kernel_device(major, ANY_MINOR if minor == ANY else minor): int(role) for (major, minor), role in found}
         )
 
     def is_gpu(self, rdev: int) -> bool:

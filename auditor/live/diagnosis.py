@@ -16,7 +16,7 @@ from auditor.live.selftest import self_test
 
 
 def diagnose() -> list[Check]:
-    """Look at the host, load the probes, attach each hook once, run the self-test; everything is detached afterwards."""
+    """Look at the host, load the probes, attach each hook once, run the self-test; leave nothing attached."""
     checks = check_host()
     tracefs = _opened(mounts.open_tracefs)
     cgroups = _opened(mounts.open_cgroup_root)

@@ -12,15 +12,16 @@ import pwd
 import signal
 import socket
 from collections.abc import Callable
-from contextlib import ExitStack
-from pathlib import Path
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final, NoReturn
 
 from auditor import assets
-from auditor.errors import AuditorError, UsageError
+from auditor.capture.tape import Writer
+from auditor.errors import AuditorError
 from auditor.host.privileges import drop_privileges
 from auditor.live.link import receive_blocks, send_word
 from auditor.live.options import Options
+from auditor.live.packs import load_pack
 from auditor.pipeline import Pipeline, Sink
 from auditor.rules.engine import Engine
 from auditor.sinks.jsonl import JsonLines
@@ -47,11 +48,11 @@ def start_engine(options: Options) -> tuple[int, socket.socket]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
     pid = os.fork()
-    if pid:
-        theirs.close()
-        return pid, ours
-    ours.close()
-    _main(options, theirs)
+    if pid == 0:
+        ours.close()
+        _main(options, theirs)
+    theirs.close()
+    return pid, ours
 
 
 def _main(options: Options, link: socket.socket) -> NoReturn:
@@ -79,18 +80,16 @@ def _tell(link: socket.socket, word: dict[str, object]) -> None:
 
 
 def _serve(options: Options, link: socket.socket) -> None:
-    from auditor.live.packs import load_pack  # noqa: PLC0415 - forks a child of its own; only after this process has its name
-
     pack = load_pack(options.rules or (assets.rules(),))
-    with ExitStack() as stack:
-        sinks = _sinks(options, stack, lambda: _tell(link, {"quit": "quit"}))
-        writer = None
-        if options.capture is not None:
-            from auditor.capture.tape import Writer
-
-            writer = Writer(os.fdopen(options.capture, "wb", buffering=0, closefd=False))
-        drop_privileges(*unprivileged_ids())
-        pipeline = Pipeline(Engine(pack), sinks=sinks)
+    view, sinks = _open_sinks(options, lambda: _tell(link, {"quit": "quit"}))
+    writer = None
+    if options.capture is not None:
+        writer = Writer(os.fdopen(options.capture, "wb", buffering=0, closefd=False))
+    pipeline = Pipeline(Engine(pack), sinks=sinks)
+    # Before any thread is started, because rights are a thread's own; after the last import, because this user may not be
+    # allowed to read where the program is installed.
+    drop_privileges(*unprivileged_ids())
+    with view:
         send_word(link, {"ready": True})
         for block in receive_blocks(link):
             if writer is not None:
@@ -99,8 +98,10 @@ def _serve(options: Options, link: socket.socket) -> None:
         pipeline.close()
 
 
-def _sinks(options: Options, stack: ExitStack, quit_run: Callable[[], None]) -> list[Sink]:
+def _open_sinks(options: Options, quit_run: Callable[[], None]) -> tuple[AbstractContextManager[object], list[Sink]]:
+    """Open the sinks; the view among them, if there is one, is to be entered before the first event."""
     sinks: list[Sink] = []
+    view: AbstractContextManager[object] = nullcontext()
     if options.format == "json":
         stream = os.fdopen(options.output, "wb", buffering=1 << 16, closefd=False)
         sinks.append(JsonLines(stream, events=options.events == "all"))
@@ -113,7 +114,8 @@ def _sinks(options: Options, stack: ExitStack, quit_run: Callable[[], None]) -> 
         tally = Tally()
         sinks.append(tally)
         screen = os.fdopen(options.output, "w", encoding="utf-8", closefd=False)
-        stack.enter_context(LiveView(screen, tally.snapshot, quit_run, keys=0))
+        view = live = LiveView(screen, tally.snapshot, quit_run, keys=0)
+        live.warm_up()
     if options.alerts is not None:
         sinks.append(JsonLines(os.fdopen(options.alerts, "wb", buffering=0, closefd=False), events=False))
-    return sinks
+    return view, sinks

@@ -1,8 +1,9 @@
 """Facts about executables, put into the stream before the exec that needs them.
 
-An executable that was not seen before is opened here (it takes root to reach /proc/PID/exe, and the process may be gone in
-a moment) and parsed by the facts worker, which has no privileges. Meanwhile the stream stands still, but for no longer than
-`PATIENCE_NS`, and in all for no longer than a part of the time: what comes later still comes, as a record of its own.
+An executable that was not seen before is opened here (it takes root to reach /proc/PID/exe, and the process may be gone
+in a moment) and parsed by the facts worker, which has no privileges. Meanwhile the stream stands still, but for no
+longer than `PATIENCE_NS`, and in all for no longer than a part of the time: what comes later still comes, as a record
+of its own.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ BUDGET_NS: Final = 250_000_000
 """The longest that execs wait in any second, all together."""
 _SECOND_NS: Final = 1_000_000_000
 KNOWN_FILES: Final = 2048
-"""Files remembered as asked for; fewer than lineage remembers facts of, so that it never forgets what is not asked again."""
+"""Files remembered as asked for; fewer than lineage remembers facts of: it must not forget what is not asked again."""
 
 _IDENTITY: Final = struct.Struct("<I8xQQqq")  # dev, ino, size, mtime_ns, ctime_ns in struct exec_record
 _IDENTITY_AT: Final = FRAME_SIZE + HEADER_SIZE + 52
@@ -112,7 +113,7 @@ class FactsGate:
             self.poll()
 
     def _request(self, block: bytes, at: int) -> int | None:
-        """Ask for the facts of an exec's file. Returns the number to wait for, or None if there is nothing to wait for."""
+        """Ask for the facts of an exec's file. Returns the number to wait for, None where nothing is waited for."""
         dev, ino, size, _, ctime_ns = _IDENTITY.unpack_from(block, at + _IDENTITY_AT)
         identity = (dev, ino, size, ctime_ns)
         if identity in self._known:

@@ -28,7 +28,7 @@ class BlockSender:
         """Bytes queued."""
 
     def fileno(self) -> int:
-        """The socket, to wait on."""
+        """Return the socket, to wait on."""
         return self._socket.fileno()
 
     @property
@@ -43,7 +43,12 @@ class BlockSender:
         self.flush()
 
     def flush(self) -> bool:
-        """Send what can be sent without waiting; True if nothing is left. Raises BrokenPipeError if the engine is gone."""
+        """Send what can be sent without waiting; True if nothing is left.
+
+        Raises:
+            BrokenPipeError: the engine is gone.
+
+        """
         queue = self._queue
         while queue:
             try:
@@ -65,7 +70,7 @@ class BlockSender:
 
 
 def receive_blocks(sock: socket.socket) -> Iterator[bytes]:
-    """The engine's end: yield blocks until the other side ends. A block cut off by its death is dropped."""
+    """Yield blocks, at the engine's end, until the other side ends. A block cut off by its death is dropped."""
     with sock.makefile("rb", buffering=1 << 18) as stream:
         while len(prefix := stream.read(_PREFIX.size)) == _PREFIX.size:
             (length,) = _PREFIX.unpack(prefix)
@@ -90,7 +95,7 @@ class WordReader:
         self.closed = False
 
     def read(self, *, wait: bool = False) -> list[dict[str, Any]]:
-        """Return the words that have come. With `wait`, wait for one; an empty list then means that the engine is gone."""
+        """Return the words that have come. With `wait`, wait for one; an empty list then means: the engine is gone."""
         self._socket.setblocking(wait)
         try:
             while not self.closed:

@@ -6,7 +6,7 @@ import os
 import select
 import threading
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, TypeAlias
 
 from auditor.decode.encode import encode, encode_gpu_summary
 from auditor.decode.wire import decode
@@ -24,8 +24,8 @@ from auditor.model.events import End, Exec, Loss, Tick
 from auditor.model.records import FRAME, FRAME_SIZE, HEADER_SIZE, Kind, LabelSource
 
 POLL_NS: Final = 20_000_000
-"""Between two looks at the ring. Being woken for every record costs the watched process most (1.73 against 1.07 times its
-time for TCP connects), so it is not woken."""
+"""Between two looks at the ring. Being woken for every record costs the watched process most (1.73 against 1.07 times
+its time for TCP connects), so it is not woken."""
 TICK_NS: Final = 1_000_000_000
 HOLDERS_NS: Final = 2_000_000_000
 """Between two checks whether anyone still holds a GPU."""
@@ -34,6 +34,7 @@ _MILLISECOND: Final = 1_000_000
 _WATCHED: Final = frozenset({Kind.EXEC, Kind.CANDIDATE, Kind.GPU_OPEN})
 _KIND_AT: Final = FRAME_SIZE
 _NOBODY: Final = (0, 0, 0, LabelSource.NONE)
+_Header: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int]
 
 
 class Reader:
@@ -53,7 +54,7 @@ class Reader:
         processes: Iterable[int],
         summary_interval_ns: int,
     ) -> None:
-        """`processes` are the auditor's own, whose CPU time the ticks tell."""
+        """Get ready. `processes` are the auditor's own, whose CPU time the ticks tell."""
         self._probes = probes
         self._sender = sender
         self._words = words
@@ -233,8 +234,8 @@ class Reader:
     # ---- what the auditor says of itself ----
 
     def _tell_losses(self) -> None:
-        counts = {**self._probes.losses(), "facts.late": self._gate.late, "facts.refused": self._gate.refused}
-        fresh = {what: count - self._lost.get(what, 0) for what, count in counts.items() if count != self._lost.get(what, 0)}
+        counts = {**self._probes.losses(), "facts.refused": self._gate.refused}
+        fresh = {what: new for what, count in counts.items() if (new := count - self._lost.get(what, 0))}
         if fresh:
             self._lost.update(counts)
             self._emit_loss(fresh)
@@ -252,7 +253,7 @@ class Reader:
         tracked = sum(1 for _ in self._probes.labels())
         self.emit(encode(Tick(*self._header(Kind.TICK), cpu_ns, tracked)))
 
-    def _header(self, kind: int) -> tuple[int, ...]:
+    def _header(self, kind: int) -> _Header:
         return (kind, 0, os.getpid(), now(), 0, os.getpid(), *_NOBODY)
 
 
@@ -262,7 +263,7 @@ def _summary(counts: list[GpuCount], time_ns: int, interval_ns: int) -> bytes:
         Kind.GPU_SUMMARY, 0, first.tgid, time_ns, first.start_ns, first.tgid, first.session, first.call_start_ns,
         first.call_tgid, first.source,
     )  # fmt: skip
-    ranked = sorted(((count.request, count.count) for count in counts), key=lambda pair: (-pair[1], pair[0]))
+    ranked = sorted(((count.request, count.calls) for count in counts), key=lambda pair: (-pair[1], pair[0]))
     shown = ranked[:_SUMMARY_REQUESTS]
     rest = sum(count for _, count in ranked[_SUMMARY_REQUESTS:])
     return encode_gpu_summary(
@@ -270,7 +271,7 @@ def _summary(counts: list[GpuCount], time_ns: int, interval_ns: int) -> bytes:
         rdev=first.rdev,
         role=first.role,
         interval_ns=interval_ns,
-        total=sum(count.count for count in counts),
+        total=sum(count.calls for count in counts),
         errors=sum(count.errors for count in counts),
         requests=[*shown, *([("other", rest)] if rest else [])],
     )

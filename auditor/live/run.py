@@ -1,11 +1,11 @@
 """A live run from start to end: the processes, in the order in which they come and go.
 
-    privileged side ── fork ──► engine (unprivileged: rules, lineage, sinks, view)
-          ├────────── fork ──► facts worker (unprivileged: parses executables)
-          ├────────── fork ──► loader (compiles, hands its descriptors over, ends)
-          ├─ attach, self-test, take the agents in
-          ├────────── fork ──► the command, where there is one: labelled by that fork, then let go
-          └─ read the ring
+privileged side ── fork ──► engine (unprivileged: rules, lineage, sinks, view)
+      ├────────── fork ──► facts worker (unprivileged: parses executables)
+      ├────────── fork ──► loader (compiles, hands its descriptors over, ends)
+      ├─ attach, self-test, take the agents in
+      ├────────── fork ──► the command, where there is one: labelled by that fork, then let go
+      └─ read the ring
 """
 
 from __future__ import annotations
@@ -99,9 +99,7 @@ def run(options: Options) -> int:
         return 0 if command is None else command.exit_code() or 0
 
 
-def _adopt(
-    selectors: tuple[Selector, ...], sessions: Sessions, probes: Probes, reader: Reader, cgroups: Root
-) -> None:
+def _adopt(selectors: tuple[Selector, ...], sessions: Sessions, probes: Probes, reader: Reader, cgroups: Root) -> None:
     """Take the agents in: first have new ones shown, then look for those that run, so that none falls in between."""
     probes.show_candidates(any(selector.kind != "pid" for selector in selectors))
     for selector in selectors:
@@ -166,7 +164,7 @@ def _start_record() -> bytes:
 
 
 def _stop_on_signals(stop: Callable[[str], None], *, interrupt: bool) -> None:
-    """Have SIGTERM and SIGHUP, and SIGINT too if `interrupt`, stop the run; otherwise SIGINT is the command's to heed."""
+    """Have SIGTERM and SIGHUP, and SIGINT too if `interrupt`, stop the run; else SIGINT is the command's to heed."""
     signal.signal(signal.SIGTERM, lambda *_: stop("terminated"))
     signal.signal(signal.SIGHUP, lambda *_: stop("hung up"))
     signal.signal(signal.SIGINT, (lambda *_: stop("interrupted")) if interrupt else signal.SIG_IGN)

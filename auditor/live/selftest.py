@@ -57,7 +57,7 @@ def self_test(probes: Probes) -> None:
 
 
 def _run(program: str, hold: int, go: int) -> None:
-    """The child: wait for the label, connect, become the program, which reads `hold` until that is closed."""
+    """Be the child: wait for the label, connect, become the program, which reads `hold` until that is closed."""
     try:
         os.read(go, 1)
         os.dup2(hold, 0)
@@ -66,7 +66,7 @@ def _run(program: str, hold: int, go: int) -> None:
         os.dup2(devnull, 2)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.connect(("127.0.0.1", _DISCARD_PORT))
-        os.execve(program, [program, "-", _ARGUMENT], {"AUDITOR": "self-test"})
+        os.execve(program, [program, "-", _ARGUMENT], {"AUDITOR": "self-test"})  # noqa: S606 - no shell is wanted
     finally:
         os._exit(127)
 
@@ -81,7 +81,8 @@ def _collect(probes: Probes, last: type) -> list[Event]:
         if any(isinstance(event, last) for event in seen):
             return seen
         time.sleep(0.0005)
-    raise HostError(f"self-test: no {last.__name__.lower()} was reported within {_PATIENCE_S:.0f} s; see `auditor doctor`")
+    name = last.__name__.lower()
+    raise HostError(f"self-test: no {name} was reported within {_PATIENCE_S:.0f} s; see `auditor doctor`")
 
 
 def _compare_exec(pid: int, seen: list[Event]) -> None:

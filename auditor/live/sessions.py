@@ -1,7 +1,7 @@
 """Sessions: which processes are agents, and putting them and what they started under watch.
 
-The kernel labels whatever a tracked process forks from then on. What this module adds are the first labels: an agent's own,
-and those of descendants that were there before.
+The kernel labels whatever a tracked process forks from then on. What this module adds are the first labels: an agent's
+own, and those of descendants that were there before.
 """
 
 from __future__ import annotations

@@ -31,6 +31,8 @@ from auditor.view.strips import Strip, change
 PER_SECOND: Final = 4.0
 _SOONEST: Final = 0.03
 """Seconds between two frames at least, however fast keys come."""
+_WIDE: Final = "\u754c"
+"""A character that takes two cells: its width has to be looked up."""
 _JOIN: Final = 2.0
 """Seconds that a frame in the middle of being drawn is waited for."""
 
@@ -69,6 +71,15 @@ class LiveView:
         self._entered = False
         self._leaving = threading.Lock()
         self._failure: Exception | None = None
+
+    def warm_up(self) -> None:
+        """Import everything that drawing imports only when it first needs it (rich's tables of character widths).
+
+        For a process that is about to give up the right to read its own modules.
+        """
+        picture = frame(Snapshot(host=_WIDE), self._selection, 80, 24, self._glyphs)
+        with self._console.capture():
+            self._console.print(change(picture, ()), end="", soft_wrap=True)
 
     def start(self) -> None:
         """Take the terminal and begin to draw. AuditorError where the terminal cannot be written."""
