@@ -25,7 +25,8 @@ def watching(command: _Command) -> _Command:
 
 
 _WATCHING = (
-    click.option("--format", "format_", type=click.Choice(FORMATS), help="Live view, JSON lines or a line of text an alert."),
+    click.option("--format", "format_", type=click.Choice(FORMATS),
+                 help="Live view, JSON lines or a line of text an alert."),
     click.option("--events", type=click.Choice(("alerts", "all")), default="alerts", show_default=True,
                  help="Write alerts only, or every event."),
     click.option("--output", metavar="FILE", help="Write there instead of standard output; - is standard output."),
@@ -93,5 +94,3 @@ def choose_format(asked: str | None, output: int) -> Literal["tui", "json", "tex
     if asked == "tui" or (asked is None and os.isatty(output)):
         return "tui"
     return "text" if asked == "text" else "json"
-
-

@@ -11,8 +11,13 @@ from auditor.errors import UsageError
 
 
 @click.command("run")
-@click.option("--agent", "agents", metavar="SELECTOR", multiple=True,
-              help="An agent to watch: pid:NUMBER, exe:GLOB, cmdline:REGEX, cgroup:PATH or env:NAME[=VALUE]. Repeatable.")
+@click.option(
+    "--agent",
+    "agents",
+    metavar="SELECTOR",
+    multiple=True,
+    help="An agent to watch: pid:NUMBER, exe:GLOB, cmdline:REGEX, cgroup:PATH or env:NAME[=VALUE]. Repeatable.",
+)
 @watching
 def run(
     *,
@@ -28,7 +33,7 @@ def run(
 
     Whatever an agent starts is watched from then on, whatever becomes of it; what it had started before is taken in.
     Each child of an agent is a tool call.
-    """  # fmt: skip
+    """
     from auditor.host.selectors import parse  # noqa: PLC0415 - keeps `auditor --help` quick
     from auditor.live.options import Options  # noqa: PLC0415
     from auditor.live.run import run as run_live  # noqa: PLC0415

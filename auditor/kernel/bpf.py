@@ -135,7 +135,8 @@ def attach_cgroup(program: int, cgroup: int, attach_type: int) -> int:
 
 def attach_tracepoint(program: int, tracepoint_id: int) -> int:
     """Attach to the tracepoint of this id (tracefs: events/.../id); returns the descriptor that holds it there."""
-    # type, size (PERF_ATTR_SIZE_VER5), config, sample_period, sample_type, read_format, bits, wakeup_events
+    # In this order: type, size (PERF_ATTR_SIZE_VER5), config, sample_period, sample_type, read_format, flag bits,
+    # wakeup_events.
     attributes = struct.pack("<IIQQQQQI", _PERF_TYPE_TRACEPOINT, 112, tracepoint_id, 1, 0, 0, 0, 1)
     buffer = ctypes.create_string_buffer(attributes.ljust(112, b"\0"), 112)
     anyone, cpu, no_group = ctypes.c_int(-1), ctypes.c_int(0), ctypes.c_int(-1)

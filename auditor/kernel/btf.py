@@ -4,8 +4,8 @@ bcc reads wrong members through structs generated from BTF (it lays out padding 
 kernel), so the probes name no kernel struct: they read at offsets that this module finds and the loader passes as
 constants.
 
-The format is described in the kernel's Documentation/bpf/btf.rst: a header, a section of types and one of strings. Types
-are numbered from 1 in the order they stand in.
+The format is described in the kernel's Documentation/bpf/btf.rst: a header, a section of types and one of strings.
+Types are numbered from 1 in the order they stand in.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MEMBER: Final = struct.Struct("<III")
 _STRUCT, _UNION = 4, 5
 _NO_TYPE_BEHIND: Final = frozenset({2, 8, 9, 10, 11})  # pointer, typedef, volatile, const, restrict: for resolving only
 
-# Bytes that follow a type's 12 common bytes, by kind: (fixed, per element of vlen). Kinds as in include/uapi/linux/btf.h.
+# Bytes that follow a type's 12 common bytes, by kind: (fixed, per element of vlen). Kinds: include/uapi/linux/btf.h.
 _TAIL: Final = {
     0: (0, 0), 1: (4, 0), 2: (0, 0), 3: (12, 0), 4: (0, 12), 5: (0, 12), 6: (0, 8), 7: (0, 0), 8: (0, 0), 9: (0, 0),
     10: (0, 0), 11: (0, 0), 12: (0, 0), 13: (0, 8), 14: (4, 0), 15: (0, 12), 16: (0, 0), 17: (4, 0), 18: (0, 0),

@@ -21,7 +21,9 @@ from auditor.kernel.catalog import SOURCES, Hook
 from auditor.kernel.headers import write_headers
 
 _DISTRIBUTION: Final = (Path("/usr/lib/python3/dist-packages"), Path("/usr/lib/python3/site-packages"))
-INSTALL_HINT: Final = "install the distribution's package: apt-get install python3-bpfcc (PyPI's `bcc` is something else)"
+INSTALL_HINT: Final = (
+    "install the distribution's package: apt-get install python3-bpfcc (PyPI's `bcc` is something else)"
+)
 
 
 def import_bcc() -> ModuleType:

@@ -79,8 +79,8 @@ FILES: Final = {
 
 def write_headers(directory: Path, release: str, machine: str) -> None:
     """Write the files below `directory` for a kernel `release` (uname -r) on a `machine` (uname -m)."""
-    numbers = [int("".join(c for c in part if c.isdigit()) or 0) for part in [*release.split("-")[0].split("."), "0", "0"][:3]]
-    major, minor, patch = numbers
+    parts = [*release.partition("-")[0].split("."), "0", "0"][:3]
+    major, minor, patch = (int("".join(c for c in part if c.isdigit()) or 0) for part in parts)
     version = (
         f"#define LINUX_VERSION_CODE {(major << 16) + (minor << 8) + min(patch, 255)}\n"
         "#define KERNEL_VERSION(a, b, c) (((a) << 16) + ((b) << 8) + ((c) > 255 ? 255 : (c)))\n"

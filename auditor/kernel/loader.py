@@ -1,7 +1,7 @@
 """Compiling and loading in a child process that hands its descriptors over and ends.
 
-bcc brings a compiler of well over 100 MB into the process that uses it, for a third of a second. The programs and maps live
-on in the kernel as long as someone holds their descriptors; the child sends those to its parent and is gone.
+bcc brings a compiler of well over 100 MB into the process that uses it, for a third of a second. The programs and maps
+live on in the kernel as long as someone holds their descriptors; the child sends those to its parent and is gone.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ class Loader:
             self._ours.close()
             os.waitpid(self._pid, 0)
         if not message:
-            raise HostError("the process that compiles the probes died; is there enough memory? (it needs 200 MB for a second)")
+            raise HostError(
+                "the process that compiles the probes died; is there enough memory? (it needs 200 MB for a second)"
+            )
         answer = json.loads(message)
         if "error" in answer:
             raise HostError(answer["error"])

@@ -57,10 +57,11 @@ def check_host() -> list[Check]:
 
 
 def check_tracefs(directory: int | HostError) -> Check:
-    """Look at the tracepoints that are attached on demand; `directory` is a descriptor of tracefs, or why there is none."""
+    """Look at the tracepoints attached on demand; `directory` is a descriptor of tracefs, or why there is none."""
     if isinstance(directory, HostError):
         return Check("tracefs", False, str(directory))
-    missing = [hook.target for hook in HOOKS if hook.kind == "tracepoint" and not _has_tracepoint(directory, hook.target)]
+    wanted = [hook.target for hook in HOOKS if hook.kind == "tracepoint"]
+    missing = [target for target in wanted if not _has_tracepoint(directory, target)]
     return Check("tracefs", not missing, f"without {', '.join(missing)}" if missing else "has the tracepoints needed")
 
 
@@ -101,8 +102,9 @@ def _lockdown() -> Check:
     except OSError:
         return Check("lockdown", True, "not told (securityfs is not mounted)", needed=False)
     mode = text.partition("[")[2].partition("]")[0] or "none"
-    # In confidentiality mode the kernel refuses bpf_probe_read_kernel: security/lockdown, LOCKDOWN_BPF_READ_KERNEL.
-    return Check("lockdown", mode != "confidentiality", f"{mode}" + ("" if mode != "confidentiality" else ": BPF may not read kernel memory"))
+    if mode == "confidentiality":  # refuses bpf_probe_read_kernel: security/lockdown, LOCKDOWN_BPF_READ_KERNEL
+        return Check("lockdown", False, f"{mode}: BPF may not read kernel memory")
+    return Check("lockdown", True, mode)
 
 
 def _bcc_version() -> str:

@@ -1,7 +1,7 @@
 """The probes in place: attached, labelled, counted, read.
 
-`Probes` owns every descriptor that holds something in the kernel. When the process that has it ends, in whatever way, all of
-it is gone.
+`Probes` owns every descriptor that holds something in the kernel. When the process that has it ends, in whatever way,
+all of it is gone.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class GpuCount(NamedTuple):
     rdev: int
     request: int
     role: int
-    count: int
+    calls: int
     errors: int
     start_ns: int
     call_start_ns: int
@@ -62,9 +62,10 @@ class Probes:
     """Loaded probes, attached where they belong."""
 
     def __init__(self, loaded: Loaded, cgroup_root: int, limits: Mapping[str, int] = LIMITS) -> None:
-        """Attach the standing hooks; `cgroup_root` is a descriptor of the cgroup v2 tree's root, which stays the caller's.
+        """Attach the standing hooks.
 
-        `limits` are those that the probes were compiled with.
+        `cgroup_root` is a descriptor of the cgroup v2 tree's root, which stays the caller's. `limits` are those that
+        the probes were compiled with.
 
         Raises:
             HostError: a hook that must stand was refused.
@@ -130,7 +131,7 @@ class Probes:
         return value - (1 << 64) if value >> 63 else value
 
     def losses(self) -> Mapping[str, int]:
-        """What was lost since the probes were loaded, by what; only what is not zero."""
+        """Count what was lost since the probes were loaded, by what; only what is not zero."""
         return {name: self._gauges[index] for index, name in enumerate(GAUGES) if index and self._gauges[index]}
 
     # ---- GPU ----
@@ -206,8 +207,6 @@ def tracepoint_id(tracefs: int, name: str) -> int:
         return int(os.read(fd, 32))
     finally:
         os.close(fd)
-
-
 
 
 def try_hook(hook: Hook, program: int, place: int) -> None:

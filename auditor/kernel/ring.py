@@ -1,8 +1,9 @@
 """The kernel's ring buffer, read through shared memory in whole spans.
 
-A ring is two positions that only grow and a data area of 2^n bytes. The kernel advances the producer's position as soon as
-space is reserved, and marks a record busy until it is written; the reader takes what stands before the first busy record
-and advances its own. Layout: kernel/bpf/ringbuf.c. What is taken is already in the frames of `auditor.model.records`.
+A ring is two positions that only grow and a data area of 2^n bytes. The kernel advances the producer's position as soon
+as space is reserved, and marks a record busy until it is written; the reader takes what stands before the first busy
+record and advances its own. Layout: kernel/bpf/ringbuf.c. What is taken is already in the frames of
+`auditor.model.records`.
 
 The reader is not woken for ordinary records (that is what would cost the watched process most): it polls.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import mmap
 import platform
 import struct
+from contextlib import suppress
 from typing import Final
 
 from auditor.errors import HostError
@@ -50,7 +52,7 @@ class Ring:
 
     def pending(self) -> int:
         """Bytes that are reserved and not taken yet."""
-        return self._produced[0] - self._position
+        return int(self._produced[0] - self._position)
 
     def take(self, limit: int, watched: frozenset[int] = frozenset()) -> tuple[bytes, list[int]]:
         """Take the whole frames that are ready, about `limit` bytes at most. Space is given back at once.
@@ -90,7 +92,5 @@ class Ring:
         self._data.release()
         self._produced.release()
         self._consumer.close()
-        try:
+        with suppress(BufferError):  # the view's owner is still referenced; it goes with it
             self._shared.close()
-        except BufferError:
-            pass  # the view's owner is still referenced; it goes with it
