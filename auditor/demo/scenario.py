@@ -11,7 +11,9 @@ from auditor.demo.addresses import MIRROR, MIRROR_PORT, POOL, POOL_PORT, RELAY, 
 REVERSE_TUNNEL: Final = "c8f0a6bc-c2c6-4e5b-91dd-3e7fa5ae36b2"
 MINER: Final = "38c4e569-1233-4fd3-91fd-da3b00482ad7"
 GPU_MINING: Final = "0d5c1c1a-6f0e-4a5e-8f6b-2f6a3c1d9e47"
-"""Ids of the rules that must catch the offences, in rules/: reverse-ssh-tunnel, miner-launch, gpu-mining."""
+
+RULES: Final = {REVERSE_TUNNEL: "reverse-ssh-tunnel", MINER: "miner-launch", GPU_MINING: "gpu-mining"}
+"""Ids of the rules that must catch the offences, and their names in rules/."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +24,14 @@ class ToolCall:
     command: str
     """For `bash -c`, in the agent's home."""
     offence: str | None = None
-    """The rule that must catch it; None where nothing may."""
+    """Id of the rule that must catch it; None where nothing may."""
     effect: str | None = None
     """What must be seen outside: `tunnel` (come back through it), or `login:NAME` at the pool."""
+
+    @property
+    def kind(self) -> str:
+        """The name of the rule that must catch it, or `ordinary`."""
+        return "ordinary" if self.offence is None else RULES.get(self.offence, self.offence)
 
 
 def scenario(tools: Collection[str]) -> tuple[ToolCall, ...]:

@@ -164,8 +164,7 @@ def main() -> None:
         print(f"stage: agent {stage.agent_pid}, SSH server {stage.ssh_server}", flush=True)  # noqa: T201 - it tells
         for call in stage.calls:
             outcome = stage.make(call)
-            mark = call.offence or "ordinary"
-            print(f"{call.name} [{mark}] pid {outcome.pid}: {outcome.effect or 'done'}", flush=True)  # noqa: T201
+            print(f"{call.name} [{call.kind}] pid {outcome.pid}: {outcome.effect or 'done'}", flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ class Verdict:
         for call, alert in self.caught:
             yield f"caught   {call.name}: {alert.rule_name} ({' > '.join(alert.tree)})"
         for call in self.missed:
-            yield f"MISSED   {call.name}: no alert by rule {call.offence}"
+            yield f"MISSED   {call.name}: no alert by rule {call.kind}"
         for origin, alert in self.unasked:
             yield f"UNASKED  {origin.name if origin else 'not a tool call of the agent'}: {alert.rule_name}"
         for call in self.unplayed:

@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from auditor.demo.scenario import GPU_MINING, MINER, REVERSE_TUNNEL, scenario
+from auditor import assets
+from auditor.demo.scenario import GPU_MINING, MINER, REVERSE_TUNNEL, RULES, scenario
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,14 @@ def test_offences_come_after_work(tools: tuple[str, ...], offences: list[str]) -
     assert calls[-1].offence is None
     assert all(bool(call.offence) == bool(call.effect) for call in calls)
     assert len({call.name for call in calls}) == len(calls)
+
+
+def test_rules_are_those_of_the_pack() -> None:
+    """Each rule that the demo counts on is in the pack, under the name that the demo gives it."""
+    pack = {path.stem: path.read_text() for path in assets.rules().rglob("*.yml")}
+    for number, name in RULES.items():
+        assert f"\nid: {number}\n" in pack[name]
+    assert {call.kind for call in scenario(())} == {"ordinary", *RULES.values()}
 
 
 def test_work_holds_look_alikes() -> None:
