@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import BinaryIO, Final
 
 from auditor.capture.format import HEADER, read_header, write_header
-from auditor.decode.wire import whole
-from auditor.errors import CaptureError
+from auditor.decode.wire import DISCARDED, whole
+from auditor.errors import AuditorError, CaptureError
 from auditor.model.records import FRAME_SIZE, MAX_PAYLOAD
 
 _CHUNK: Final = 1 << 20
@@ -27,7 +27,7 @@ class Writer:
         """Append a block.
 
         Raises:
-            CaptureError: the stream cannot be written.
+            AuditorError: the stream cannot be written.
 
         """
         rest = memoryview(block)
@@ -36,14 +36,14 @@ class Writer:
                 written = self._stream.write(rest)  # a stream without a buffer may take a part only
                 rest = rest[written if written is not None else len(rest) :]
         except OSError as error:
-            raise CaptureError(f"cannot write the capture {self._name}: {error.strerror or error}") from None
+            raise AuditorError(f"cannot write {self._name}: {error.strerror or error}") from error
 
     def flush(self) -> None:
         """Pass on what the stream holds in a buffer."""
         try:
             self._stream.flush()
         except OSError as error:
-            raise CaptureError(f"cannot write the capture {self._name}: {error.strerror or error}") from None
+            raise AuditorError(f"cannot write {self._name}: {error.strerror or error}") from error
 
 
 class Reader:
@@ -96,7 +96,7 @@ class Reader:
             try:
                 part = self._stream.read(size)
             except OSError as error:
-                raise CaptureError(f"cannot read {self._name}: {error.strerror or error}") from None
+                raise CaptureError(f"cannot read {self._name}: {error.strerror or error}") from error
             if not part:
                 break
             parts.append(part)
@@ -108,5 +108,5 @@ def _begins_frame(rest: bytes) -> bool:
     """Tell whether these bytes are the first part of a frame, rather than damage."""
     if len(rest) < FRAME_SIZE:
         return bool(rest)
-    length = int.from_bytes(rest[:4], "little")
+    length = int.from_bytes(rest[:4], "little") & ~DISCARDED
     return length <= MAX_PAYLOAD and len(rest) < _LONGEST + FRAME_SIZE

@@ -62,7 +62,7 @@ class JsonLines:
             self._stream.flush()
         except OSError as error:
             self._broken = True
-            raise AuditorError(f"cannot write to {self._name}: {error.strerror or error}") from None
+            raise AuditorError(f"cannot write {self._name}: {error.strerror or error}") from error
 
 
 def _write_all(stream: BinaryIO, content: bytes) -> None:
