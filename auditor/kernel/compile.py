@@ -79,7 +79,7 @@ def compile_probes(
         os.environ["BCC_KERNEL_SOURCE"] = headers
         flags = ["-Wno-everything", *(f"-D{name}={value}" for name, value in sorted(constants.items()))]
         try:
-            module: Any = bcc.BPF(text=join_sources(directory), cflags=flags)
+            module: Any = bcc.BPF(text=join_sources(directory).encode(), cflags=flags)
         except Exception as error:  # bcc raises bare Exception
             raise HostError("the probes do not compile on this host; `auditor doctor` says more") from error
     programs, refused = {}, {}
@@ -89,7 +89,7 @@ def compile_probes(
         except Exception as error:  # noqa: BLE001 - bcc raises bare Exception
             refused[hook.function] = " ".join(str(error).split())
     _KEPT.append(module)  # closing it would close the descriptors
-    return programs, {name: module[name].map_fd for name in maps}, refused
+    return programs, {name: module[name.encode()].map_fd for name in maps}, refused
 
 
 _KEPT: list[Any] = []
@@ -97,5 +97,5 @@ _KEPT: list[Any] = []
 
 def _load(module: Any, hook: Hook) -> int:
     if hook.attach:
-        return int(module.load_func(hook.function, hook.program, attach_type=hook.attach).fd)
-    return int(module.load_func(hook.function, hook.program).fd)
+        return int(module.load_func(hook.function.encode(), hook.program, attach_type=hook.attach).fd)
+    return int(module.load_func(hook.function.encode(), hook.program).fd)
