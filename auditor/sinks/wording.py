@@ -50,7 +50,7 @@ def describe(event: Event) -> Line:
         case Fork():
             return Line("fork", "", (event.comm,))
         case Exit():
-            return Line("exit", ending(event.status), ())
+            return Line("exit", "", (ending(event.status),))
         case GpuOpen():
             return Line("gpu-open", event.device, (event.access,))
         case GpuUse():

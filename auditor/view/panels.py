@@ -72,8 +72,9 @@ class _Columns:
         self.glyphs = glyphs
         self.call = min(24, max(8, width // 6))
         self.target = min(40, max(15, width // 4))
-        fixed = 2 + 9 + self.call + 1 + self.target + 1 + 11
+        fixed = 2 + 9 + 1 + self.call + 1 + self.target + 11
         self.rule = max(8, min(56, width - fixed))
+        self.has_command = width - fixed - self.rule > 16
 
     def headings(self) -> Strip:
         words = [piece("RULE"), piece("TOOL CALL"), piece("WHERE TO"), piece("COMMAND")]
@@ -98,8 +99,8 @@ class _Columns:
         left = cursor + level.padded(9) + rule.cropped(self.rule, ellipsis).padded(self.rule + 1)
         left += call.cropped(self.call, ellipsis).padded(self.call + 1)
         left += target.cropped(self.target, ellipsis)
-        if self.width - left.width - right.width > 12:
-            left += piece(" ").padded(1 + self.target - target.width) + command_line
+        if self.has_command:
+            left += piece(" " * (1 + max(0, self.target - target.width))) + command_line
         return spread(left, right, self.width, ellipsis)
 
 

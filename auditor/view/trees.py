@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from auditor.sinks.escape import escape
 from auditor.sinks.snapshot import AlertRow, EvidenceLine, Mark, Node
 from auditor.sinks.wording import ending
 from auditor.view.glyphs import CALL, DIM, LEVELS, OFFENDER, STRONG, TARGET, Glyphs
@@ -105,8 +104,8 @@ class _Drawing:
             strip = piece(f"{glyphs.arrow} {evidence.pid} {verb} ", DIM)
         if verb in {"exec", "running"}:
             return strip + piece(shown_command(details, self.width, glyphs))
-        words = escape(" ".join(details)[: self.width], ascii_only=glyphs.ascii_only)
-        return strip + piece(shown(thing, self.width, glyphs), TARGET) + piece(f" {words}")
+        words = piece(shown(" ".join(details), self.width, glyphs))
+        return strip + (piece(shown(thing, self.width, glyphs), TARGET) + piece(" ") + words if thing else words)
 
     def _line(self, weight: int, indent: str, left: Strip, right: Strip | None = None) -> TreeLine:
         left = piece(indent, DIM) + left

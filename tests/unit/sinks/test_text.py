@@ -4,6 +4,8 @@ import dataclasses
 import io
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -166,3 +168,13 @@ def test_a_closed_pipe_is_told_once():
             sink.close()
         sink.close()
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def test_no_sink_loads_what_draws():
+    """Only the view needs rich; whoever writes lines or counts does not pay for it."""
+    program = (
+        "import sys, pkgutil, importlib, auditor.sinks as room\n"
+        "for module in pkgutil.iter_modules(room.__path__): importlib.import_module(f'auditor.sinks.{module.name}')\n"
+        "sys.exit('rich' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

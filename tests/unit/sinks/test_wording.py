@@ -32,7 +32,7 @@ WORDS = [
     (make_exec(args=("id", "-u")), Line("exec", "/usr/bin/id", ("id", "-u"))),
     (make_exec(kind=Kind.SEED, args=("id",)), Line("running", "/usr/bin/id", ("id",))),
     (make_fork(), Line("fork", "", ("bash",))),
-    (make_exit(status=0x300), Line("exit", "exit 3", ())),
+    (make_exit(status=0x300), Line("exit", "", ("exit 3",))),
     (make_gpu_open(), Line("gpu-open", "/dev/nvidia0", ("read,write",))),
     (make_gpu_use(), Line("gpu-use", "/dev/nvidiactl", ("NV_ESC_RM_ALLOC", "result 0"))),
     (

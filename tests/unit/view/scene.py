@@ -82,7 +82,8 @@ def connect(process, ip="203.0.113.66", port=22, **fields):
 
 def run(process):
     """Make the exec by which a process came to run what it runs."""
-    return make_exec(process.task.tgid, process.args, process.executable, start_ns=process.start_ns)
+    event = make_exec(process.task.tgid, start_ns=process.start_ns)
+    return event._replace(args=process.args, executable=process.executable)
 
 
 def make_rome():

@@ -157,6 +157,20 @@ def test_resizing_redraws(terminal):
     assert terminal.is_as_found
 
 
+@pytest.mark.parametrize("cause", ["resize", "key"])
+def test_a_screen_that_was_disturbed_is_drawn_anew(terminal, cause):
+    """A new size, or Ctrl-L, draws every line again, also those that have not changed."""
+    with view(terminal):
+        terminal.until(lambda: terminal.shows("alert 1 of 2"))
+        terminal.screen.erase_in_display(2)
+        assert not terminal.shows("auditor on node-1")
+        if cause == "resize":
+            terminal.resize(80, 30)
+        else:
+            terminal.press(b"\x0c")
+        terminal.until(lambda: terminal.shows("auditor on node-1") and terminal.shows("alert 1 of 2"))
+
+
 def test_a_terminal_without_a_size_is_80_by_24():
     """A serial line does not know its size."""
     terminal = Terminal()

@@ -62,6 +62,7 @@ def test_settings_are_given_back(terminal):
     keys.give_back()
     assert not during[3] & (termios.ICANON | termios.ECHO)
     assert during[3] & termios.ISIG
+    assert not during[0] & termios.IXON
     assert during[6][termios.VSUSP] == b"\0"
     assert before[3] & termios.ICANON
     assert termios.tcgetattr(slave) == before

@@ -89,6 +89,16 @@ def test_the_list_at_200_columns_has_the_command(rome):
     assert "ssh -fN -R 8080:localhost:22 root@203.0.113.66 " in row
 
 
+@pytest.mark.parametrize("width", range(20, 240, 7))
+def test_headings_stand_above_their_columns(rome, width):
+    """At any width a heading begins where its column does, and nothing is cut that had nothing to show."""
+    headings, first, *_ = (line.text for line in alert_list(rome, 0, width, 10, ASCII))
+    assert not headings.count("~") or first.count("~")
+    for heading, value in (("RULE", "Miner"), ("TOOL CALL", "t9"), ("WHERE TO", "198."), ("COMMAND", "trainer")):
+        if heading in headings:
+            assert headings.index(heading) == first.index(value)
+
+
 def test_the_list_scrolls_with_the_selection(rome):
     """However long the list is, the selected row is among those shown."""
     rows = tuple(dataclasses.replace(rome.rows[0], call_id=f"call-{number}") for number in range(50))
