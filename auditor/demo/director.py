@@ -26,9 +26,10 @@ def direct(play: Play, pace: float, patience: float, *, keep: bool) -> dict[str,
     try:
         play.run(pace, patience)
     except AuditorError as error:
-        os.kill(parent, signal.SIGINT)
+        if not play.over():
+            os.kill(parent, signal.SIGINT)
         return {"failure": str(error)}
-    if not (keep or play.ended):
+    if not (keep or play.over()):
         os.kill(parent, signal.SIGINT)
     verdict = play.end()
     return {"good": verdict.good, "lines": list(verdict.lines())}

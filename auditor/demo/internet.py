@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import os
 import subprocess
 import sys
 import zipfile
@@ -92,6 +93,7 @@ def wheel() -> bytes:
 def main(directory: str, ssh_kind: str) -> None:
     """Run in a room: `python -m auditor.demo.internet DIRECTORY any|openssh|asyncssh`."""
     channel = on_standard_input()
+    os.umask(0o022)  # sshd reads the keys as the user who logs in
     # Over the host's, for this room only, and gone with it: sshd insists on a directory of its own there as well.
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"], check=True)
     Path(directory).mkdir(parents=True)

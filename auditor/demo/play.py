@@ -41,14 +41,13 @@ class Play:
         self._text = b""
         self._caught: list[Caught] = []
         self._pids: dict[int, ToolCall] = {}
-        self.ended = False
-        """The audit has ended."""
+        self._ended = False
 
     def run(self, pace: float, patience: float) -> None:
         """Make every call, `pace` seconds apart; wait up to `patience` seconds for an offence's alert."""
-        self.ended = not os.read(self._ready, 1)
+        self._ended = not os.read(self._ready, 1)
         for call in self._agent.calls:
-            if self.ended:
+            if self._ended:
                 return
             outcome = self._agent.make(call)
             self._pids[outcome.pid] = call
@@ -57,16 +56,21 @@ class Play:
             self._wait(pace)
         self._wait(min(LAST_SECONDS, patience))
 
+    def over(self) -> bool:
+        """Tell whether the audit has ended."""
+        self._wait(0)
+        return self._ended
+
     def end(self) -> Verdict:
         """Take the alerts up to the end of the audit, and judge."""
-        while not self.ended:
+        while not self._ended:
             self._take()
         return judge(self._agent.calls, self._pids, self._caught)
 
     def _wait(self, seconds: float, pid: int | None = None) -> None:
         """Take alerts until one is charged to the tool call that `pid` began, the audit ends, or time is up."""
         deadline = time.monotonic() + seconds
-        while not self.ended and all(alert.pid != pid for alert in self._caught):
+        while not self._ended and all(alert.pid != pid for alert in self._caught):
             readable, _, _ = select.select([self._alerts], [], [], max(0.0, deadline - time.monotonic()))
             if not readable:
                 return
@@ -74,6 +78,6 @@ class Play:
 
     def _take(self) -> None:
         data = os.read(self._alerts, READ_SIZE)
-        self.ended = not data
+        self._ended = not data
         *lines, self._text = (self._text + data).split(b"\n")
         self._caught += [Caught.of(json.loads(line)) for line in lines]

@@ -92,7 +92,10 @@ class Stage:
 
     def make(self, call: ToolCall) -> Outcome:
         """Have the agent make a tool call; wait for its end and for its effect."""
-        self._agent.send(name=call.name, command=call.command)
+        try:
+            self._agent.send(name=call.name, command=call.command)
+        except OSError:
+            raise self._node.gone() from None
         started = self._hear("started", CALL_SECONDS)
         done = self._hear("done", CALL_SECONDS).document
         if done["status"] != 0:

@@ -35,7 +35,7 @@ def test_exactly_the_offences_are_caught(root: Path) -> None:
 def test_interrupted_demo_says_what_is_missing(root: Path, number: signal.Signals) -> None:
     """Ended at its first alert, the demo clears its stage, tells what was never played, and is no success."""
     # A pace that leaves the later offences far off when the first alert is read.
-    command = [*DEMO, "--pace", "2", "--format", "text"]
+    command = [*DEMO, "--pace", "1", "--format", "text"]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as demo:
         assert demo.stdout is not None
         first = demo.stdout.readline()

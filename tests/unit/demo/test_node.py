@@ -24,11 +24,18 @@ def test_home_is_furnished(tmp_path: Path) -> None:
 
 def test_miner_burns_nothing_without_a_pool(tmp_path: Path) -> None:
     """The stand-in miner under its harmless name starts, finds no pool in its arguments, and ends."""
-    node.make_miner(tmp_path)
-    arguments = ["sync.py"] if (tmp_path / "sync.py").exists() else []
+    arguments = [] if node.make_miner(tmp_path) else ["sync.py"]
     done = subprocess.run([tmp_path / "kworkerd", *arguments], cwd=tmp_path, capture_output=True, env={}, check=False)
     assert done.returncode == 2
     assert b"url" in done.stderr.lower()
+
+
+def test_miner_is_python_without_a_compiler(tmp_path: Path) -> None:
+    """Where nothing can be compiled, the miner is Python under another name, with a script."""
+    assert not node.make_miner(tmp_path, path=str(tmp_path))
+    done = subprocess.run([tmp_path / "kworkerd", "-c", "print(6 * 7)"], capture_output=True, env={}, check=True)
+    assert done.stdout == b"42\n"
+    assert "url" in (tmp_path / "sync.py").read_text()
 
 
 def test_gpu_is_the_agreed_device(tmp_path: Path) -> None:

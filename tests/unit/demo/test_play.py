@@ -53,7 +53,7 @@ def test_all_calls_are_made_once_cued(pipes: tuple[int, int, int, int]) -> None:
     os.write(cue, b"\n")
     play.run(0, 0)
     assert agent.made == [call.name for call in CALLS]
-    assert not play.ended
+    assert not play.over()
     os.close(auditor)
     assert play.end().good
 
@@ -66,7 +66,7 @@ def test_nothing_is_played_without_an_audit(pipes: tuple[int, int, int, int]) ->
     os.close(cue)
     play.run(0, 0)
     assert agent.made == []
-    assert play.ended
+    assert play.over()
     assert play.end().unplayed == CALLS
 
 
@@ -79,4 +79,4 @@ def test_play_ends_with_the_audit(pipes: tuple[int, int, int, int]) -> None:
     os.close(auditor)
     play.run(3600, 3600)
     assert agent.made == ["work"]
-    assert play.ended
+    assert play.over()
