@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Protocol
 
-from auditor.decode.wire import decode
+from auditor.decode.wire import decode_into
 from auditor.lineage.table import Table
 from auditor.model.alerts import Alert
 from auditor.model.events import End, Event, Executable, Loss, Tick
@@ -56,7 +56,11 @@ class Pipeline:
 
     def feed(self, block: bytes | memoryview, base: int = 0) -> None:
         """Take a block of whole frames. `base` is its place in its stream, for the CaptureError of a damaged one."""
-        self.feed_events(decode(block, base))
+        events: list[Event] = []
+        try:
+            decode_into(events, block, base)
+        finally:
+            self.feed_events(events)
 
     def feed_events(self, events: Iterable[Event]) -> None:
         """Take events in."""

@@ -94,15 +94,16 @@ class DocumentReader:
             CaptureError: a line that cannot be read, with its number and what is wrong.
 
         """
-        for number, line in enumerate(lines, 1):
+        numbered = enumerate(lines, 1)
+        for number, line in numbered:
             stripped = line.strip()
             if not stripped:
                 continue
             try:
                 yield from self._events(Document(stripped))
             except ValueError as error:
-                if stripped == line.lstrip() and str(error).startswith("not JSON"):
-                    self.cut = True  # only a last line has no line end
+                if _is_unfinished(line, error) and next(numbered, None) is None:
+                    self.cut = True
                     return
                 raise CaptureError(f"{self._place} {number}: {error}") from None
 
@@ -236,6 +237,11 @@ def _kind(document: Document) -> int | None:
     if "network" in categories and "connection" in types and "end" not in types:
         return Kind.CONNECT
     return None
+
+
+def _is_unfinished(line: bytes | str, error: ValueError) -> bool:
+    """Tell whether this may be a document that was being written when its writer died."""
+    return str(error).startswith("not JSON") and line[-1:] not in {"\n", b"\n"}
 
 
 def _stream_header(kind: int, time_ns: int) -> tuple[int, ...]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+CUT: Final = "/..."
+"""Stands for the upper end of a path that was too long to be recorded."""
 _CACHE_LIMIT: Final = 2048
 _ENV_CACHE_LIMIT: Final = 128
 _paths: dict[bytes, str] = {}
@@ -56,8 +58,7 @@ def environment(raw: bytes) -> tuple[str, ...]:
 def path(raw: bytes) -> str:
     """Join a path's components, given leaf first, each ending in NUL.
 
-    The root may stand as an empty component, as `/`, or be left out. No bytes at all mean an unknown path: an empty
-    text.
+    The root may stand as an empty component, as `/`, or be left out. No bytes at all give an empty text.
     """
     found = _paths.get(raw)
     if found is None:
@@ -72,6 +73,19 @@ def _join(raw: bytes) -> str:
         return ""
     components = [part for part in text(raw).split("\0") if part not in {"", "/"}]
     return "/" + "/".join(reversed(components))
+
+
+def mark_cut(executable: str, cwd: str) -> tuple[str, str]:
+    """Mark the path whose upper end is missing, so that `/.../usr/bin/git` is not taken for `/usr/bin/git`.
+
+    Of the two, the one with more components was too long; both where they have as many.
+    """
+    depths = executable.count("/"), cwd.count("/")
+    if depths[0] >= depths[1]:
+        executable = CUT + executable
+    if depths[1] >= depths[0]:
+        cwd = CUT + cwd
+    return executable, cwd
 
 
 def components(joined: str) -> bytes:

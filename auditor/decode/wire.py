@@ -17,7 +17,7 @@ from auditor.decode import body, names
 from auditor.decode.encode import encode, encode_exec, encode_gpu_summary, encode_record
 from auditor.decode.layout import EXEC, FORK, GPU_OPEN, GPU_USE, LAYOUTS, Layout
 from auditor.decode.scope import canonical, scope
-from auditor.decode.text import environment, name, path, strings
+from auditor.decode.text import environment, mark_cut, name, path, strings
 from auditor.errors import CaptureError
 from auditor.model.events import Connect, Event, Exec, Exit, Fork, GpuOpen, GpuUse, Loss
 from auditor.model.records import FRAME_SIZE, HEADER, HEADER_SIZE, MAX_PAYLOAD, Flag, Kind
@@ -26,6 +26,7 @@ __all__ = [
     "LAYOUTS",
     "Layout",
     "decode",
+    "decode_into",
     "encode",
     "encode_exec",
     "encode_gpu_summary",
@@ -43,6 +44,7 @@ _CONNECT: Final = struct.Struct(HEADER.format + "Q21s3x")  # address, family, po
 _ENDPOINT: Final = struct.Struct("<16sHHB")
 _ENDPOINT_LIMIT: Final = 8192
 _endpoints: dict[bytes, tuple[str, int, str, str]] = {}
+_NO_PATH: Final = Flag.UNREADABLE | Flag.PATH_TRUNCATED
 _new: Final = tuple.__new__
 
 
@@ -51,9 +53,15 @@ def decode(block: bytes | bytearray | memoryview, base: int = 0) -> list[Event]:
 
     `base` is where the block stands in its stream, in bytes: errors count from there.
     """
+    events: list[Event] = []
+    decode_into(events, block, base)
+    return events
+
+
+def decode_into(events: list[Event], block: bytes | bytearray | memoryview, base: int = 0) -> None:
+    """Append every record of a block to `events`; of a damaged block what stands before the damage."""
     if not isinstance(block, bytes):
         block = bytes(block)
-    events: list[Event] = []
     append = events.append
     opening = _OPENING.unpack_from
     reader_of = _READERS.get
@@ -76,7 +84,6 @@ def decode(block: bytes | bytearray | memoryview, base: int = 0) -> list[Event]:
         except ValueError as error:
             _damaged(base + offset, str(error))
         offset = (end + 7) & ~7
-    return events
 
 
 def whole(block: bytes | memoryview) -> int:
@@ -130,8 +137,13 @@ def _exec(block: bytes, start: int, end: int) -> Event:
     at_env = at_argv + argv_len
     if at_env + env_len > end:
         raise ValueError("the texts of an exec run past its record")
-    executable = path(block[at_cwd - path_len : at_cwd])
-    if values[1] & Flag.MEMFD:
+    flags = values[1]
+    executable, cwd = path(block[at_cwd - path_len : at_cwd]), path(block[at_cwd:at_argv])
+    if not cwd and not flags & _NO_PATH:
+        cwd = "/"  # the root has no components
+    if flags & Flag.PATH_TRUNCATED:
+        executable, cwd = mark_cut(executable, cwd)
+    if flags & Flag.MEMFD:
         executable += " (deleted)"  # as /proc/PID/exe shows it
     return _new(
         Exec,
@@ -140,7 +152,7 @@ def _exec(block: bytes, start: int, end: int) -> Event:
             name(comm),
             name(tty),
             executable,
-            path(block[at_cwd:at_argv]),
+            cwd,
             strings(block[at_argv:at_env]),
             environment(block[at_env : at_env + env_len]),
         ),

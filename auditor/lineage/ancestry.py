@@ -56,6 +56,11 @@ class Ancestry:
             if len(self._kept) > self._limit:
                 self._leave_out(next(iter(self._kept)))
 
+    def clear(self) -> None:
+        """Forget everything."""
+        for table in (self._children, self._kept, self._landmarks):
+            table.clear()
+
     def __len__(self) -> int:
         """How many processes are kept only for their descendants."""
         return len(self._kept) + len(self._landmarks)

@@ -11,13 +11,17 @@ from auditor.model.records import Flag, TaskId
 
 SESSION_LIMIT: Final = 1024
 CALL_LIMIT: Final = 16_384
+TICK_NS: Final = 10_000_000
+"""/proc tells a start time in ticks of 10 ms (USER_HZ is 100 on every architecture that Linux still has)."""
 
 _Key = TypeVar("_Key")
 _Info = TypeVar("_Info")
 
 
 class Labels:
-    """Sessions by number and tool calls by their first process's task id.
+    """Sessions by number and tool calls by their first process's task id, to the tick.
+
+    A call whose first process was found in /proc is named by the tick in some records and exactly in others.
 
     Both tables are bounded: the ones that were not used for longest are forgotten, and counted. Processes keep what
     they were given; only a later process of a forgotten call or session gets it under its default name.
@@ -35,6 +39,11 @@ class Labels:
         self._sessions: dict[int, SessionInfo] = {}
         self._calls: dict[tuple[int, int], ToolCallInfo] = {}
         self.forgotten = 0
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._sessions.clear()
+        self._calls.clear()
 
     def name_session(self, event: Session) -> None:
         """Give a session its name, root and selector."""
@@ -73,15 +82,7 @@ class Labels:
             process.session = self._session(event.session, _top(process), event.time_ns)
         if event.flags & Flag.AGENT or not event.call_tgid:
             process.call = None
-        elif (
-            parent is not None
-            and parent.call is not None
-            and parent.call.task
-            == (
-                event.call_tgid,
-                event.call_start_ns,
-            )
-        ):
+        elif parent is not None and parent.call is not None and _is_same(parent.call.task, event):
             process.call = parent.call
         else:
             process.call = self._call(TaskId(event.call_tgid, event.call_start_ns), process.session)
@@ -92,8 +93,9 @@ class Labels:
         return info
 
     def _call(self, task: TaskId, session: SessionInfo) -> ToolCallInfo:
-        info = self._calls.pop(task, None) or ToolCallInfo(task, self._entity_id(*task), session, task.start_ns)
-        self.forgotten += _put(self._calls, task, info, self._call_limit)
+        key = (task.tgid, task.start_ns // TICK_NS)
+        info = self._calls.pop(key, None) or ToolCallInfo(task, self._entity_id(*task), session, task.start_ns)
+        self.forgotten += _put(self._calls, key, info, self._call_limit)
         return info
 
 
@@ -104,6 +106,10 @@ def _put(table: dict[_Key, _Info], key: _Key, info: _Info, limit: int) -> int:
         return 0
     del table[next(iter(table))]
     return 1
+
+
+def _is_same(task: TaskId, event: Event) -> bool:
+    return task.tgid == event.call_tgid and task.start_ns // TICK_NS == event.call_start_ns // TICK_NS
 
 
 def _top(process: Process) -> TaskId:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from auditor.lineage.ancestry import Ancestry
 from auditor.lineage.facts import Facts
-from auditor.lineage.labels import Labels
+from auditor.lineage.labels import TICK_NS, Labels
 from auditor.model.events import (
     Connect,
     Event,
@@ -28,8 +28,6 @@ CAPACITY: Final = 65_536
 """Processes in the table at most."""
 EXITED: Final = 4096
 """Processes that ended and can still be found, for records that come after the end."""
-TICK_NS: Final = 10_000_000
-"""/proc tells a start time in ticks of 10 ms (USER_HZ is 100 on every architecture that Linux still has)."""
 
 _UNKNOWN_BOOT: Final = "00000000"
 _IMAGE_FLAGS: Final = Flag.ARGV_TRUNCATED | Flag.ENV_TRUNCATED | Flag.PATH_TRUNCATED | Flag.MEMFD | Flag.DELETED
@@ -100,7 +98,12 @@ class Table:
     # One handler a kind.
 
     def _start(self, event: Start) -> None:
+        """Begin anew: another boot, or another run, whose witness tells again who is there."""
         self._boot = event.boot_id[:8] or _UNKNOWN_BOOT
+        for table in (self._live, self._exited, self._seeds):
+            table.clear()
+        self._ancestry.clear()
+        self._labels.clear()
 
     def _name_call(self, event: ToolCall) -> None:
         call = self._labels.name_call(event)
@@ -148,18 +151,15 @@ class Table:
         process = self._find(event.tgid, event.start_ns) or self._add(event, None, 0)
         process.exit_ns = event.time_ns
         process.exit_status = event.status
-        process.document = None
         process.env = ()
         if not self._facts.waits(process):
             process.exec_event = None
-        task = process.task
-        self._live.pop(task, None)
-        if self._seeds:
-            self._seeds.pop((task.tgid, task.start_ns // TICK_NS), None)
-        self._exited[task] = process
+        key = (event.tgid, event.start_ns)
+        self._live.pop(key, None)
+        self._exited[key] = process
         if len(self._exited) > self._exited_limit:
             oldest = next(iter(self._exited))
-            self._ancestry.left(self._exited.pop(oldest))
+            self._forget(oldest, self._exited.pop(oldest))
         return process
 
     def _connect(self, event: Connect) -> Process:
@@ -179,17 +179,11 @@ class Table:
         key = (tgid, start_ns)
         process = self._live.get(key) or self._exited.get(key)
         if process is None and self._seeds:
-            process = self._seeds.pop((tgid, start_ns // TICK_NS), None)
-            if process is not None:
-                self._rekey(process, key)
+            process = self._seeds.get((tgid, start_ns // TICK_NS))
+            if process is not None and self._live.pop(process.task, None) is not None:
+                # Found by its exact start time from here on. Its task id stays: alerts and documents have it.
+                self._live[key] = process
         return process
-
-    def _rekey(self, process: Process, key: tuple[int, int]) -> None:
-        """Give a process known by its tick its exact start time. Its entity id stays, for it has been written out."""
-        self._live.pop(process.task, None)
-        process.task = TaskId(*key)
-        process.start_ns = process.task.start_ns
-        self._live[key] = process
 
     def _add(self, event: Event, parent: Process | None, parent_tgid: int) -> Process:
         tgid, start_ns = event.tgid, event.start_ns
@@ -212,9 +206,14 @@ class Table:
 
     def _evict(self) -> None:
         oldest = next(iter(self._live))
-        self._seeds.pop((oldest[0], oldest[1] // TICK_NS), None)
-        self._ancestry.left(self._live.pop(oldest))
+        self._forget(oldest, self._live.pop(oldest))
         self._evicted += 1
+
+    def _forget(self, key: tuple[int, int], process: Process) -> None:
+        if process.seeded:
+            self._seeds.pop((key[0], key[1] // TICK_NS), None)
+        process.document = None
+        self._ancestry.left(process)
 
 
 def _inherit(child: Process, parent: Process) -> None:
