@@ -13,11 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from auditor.model.events import Event
+from auditor.model.events import Event, Exec
 from auditor.model.processes import Process
 from auditor.rules.conditions import FALSE, TRUE, every, leaves, negate, rewrite, witnesses
 from auditor.rules.expressions import Expressions
-from auditor.rules.fields import FIELDS, NAMESPACE, Field
+from auditor.rules.fields import CATEGORIES, FIELDS, NAMESPACE, Field
+from auditor.rules.literals import LONG_S
 from auditor.rules.pack import Node
 from auditor.rules.patterns import finder, scanner
 
@@ -25,12 +26,16 @@ Rules: TypeAlias = Sequence[tuple[int, Node]]
 """(the rule's number, its condition)."""
 
 Match: TypeAlias = Callable[[Event, Process], list[int]]
-"""Gives the numbers of the rules that an event matches, in no particular order."""
+"""Gives the numbers of the rules that an event matches, in no particular order, some more than once."""
 
 _Functions: TypeAlias = dict[str, tuple[str, list[str]]]  # name -> (parameters, body)
 
-_GATED: Final = "CommandLine"
-_LEAST_GATED: Final = 4  # rules; fewer are cheaper to evaluate than to search for
+_SEARCHED: Final = "CommandLine"
+_WITHIN: Final = frozenset({_SEARCHED, "Args", "ArgumentBlock"})  # what is in one of them, NULs aside, is in the first
+_SEARCH: Final = 10
+_LEAST_GATED: Final = 20  # plain tests; fewer are cheaper to make than to guard
+
+_WITH_IMAGE: Final = "e, p, image"
 
 _OTHER: Final = "\0"  # the name of programs that no rule mentions; it cannot be a file's
 
@@ -43,7 +48,7 @@ class Matcher:
     late: Match | None
     """The rules that match because of facts about the executable, and did not without; None where no rule reads any."""
     open: Match | None
-    """The rules that facts, not known yet, could still make match."""
+    """The rules that facts, not known yet, could still make match. None too for execs: a process remembers its own."""
 
     def beside(self, other: Matcher) -> Matcher:
         """Join with another category's rules, for an event type that both stand for."""
@@ -77,7 +82,8 @@ def compile_category(category: str, rules: Rules) -> Matcher:
 
     late = [(number, every([node, negate(rewrite(node, without))])) for number, node in factual]
     hopeful = [(number, rewrite(node, at_best)) for number, node in factual]
-    return Matcher(_compile(fields, rules), _compile(fields, late), _compile(fields, hopeful))
+    remembered = CATEGORIES[category] == (Exec,)
+    return Matcher(_compile(fields, rules), _compile(fields, late), None if remembered else _compile(fields, hopeful))
 
 
 def compile_key(category: str, names: Sequence[str]) -> Callable[[Event, Process], Any]:
@@ -103,45 +109,114 @@ def _of_absent(leaf: Node, field: Field) -> Node:
 
 
 def _compile(fields: Mapping[str, Field], rules: Rules) -> Match:
-    namespace: dict[str, Any] = {}
-    writer = Expressions(fields, namespace)
-    named, loose = _by_name(rules)
-    functions: _Functions = {}
-    if not named:
-        functions["match"] = ("e, p", _loose(writer, functions, namespace, loose, {}))
-        return _built(functions, namespace)
-    image = {f"{fields['Image'].expression}.lower()": "image"}
-    functions["loose"] = ("e, p, image", _loose(writer, functions, namespace, loose, image))
-    for number, bound in enumerate(named.values()):
-        writer.start(image)
-        tests = _tests(writer, bound)
-        lines = [*writer.prologue(), "found = loose(e, p, image)", *tests, "return found"]
-        functions[f"named{number}"] = ("e, p, image", lines)
-    functions["match"] = (
-        "e, p",
-        [
-            f"image = {next(iter(image))}",
-            "return names.get(image[image.rfind('/'):], loose)(e, p, image)",
-        ],
+    return _Compilation(fields).compile(rules)
+
+
+class _Compilation:
+    """The functions of one set of rules, as source, and the namespace that they will run in."""
+
+    def __init__(self, fields: Mapping[str, Field]) -> None:
+        self._namespace: dict[str, Any] = {}
+        self._writer = Expressions(fields, self._namespace)
+        self._functions: _Functions = {}
+        self._image = f"{fields['Image'].expression}.lower()"
+        self._ready: dict[str, str] = {}
+
+    def compile(self, rules: Rules) -> Match:
+        named, loose = _by_name(rules)
+        if named:
+            self._dispatch(named, loose)
+        else:
+            self._functions["match"] = ("e, p", self._body(loose, "loose"))
+        built = _build(self._functions, self._namespace)
+        built["names"] = {name: built[function] for name, function in built.get("names", {}).items()}
+        match: Match = built["match"]
+        return match
+
+    def _dispatch(self, named: Mapping[str, Rules], loose: Rules) -> None:
+        """Write one function for each name that has rules of its own, one for those that have none, one for others."""
+        self._ready = {self._image: "image"}
+        of_others = [(number, left) for number, node in loose if (left := _for_name(node, _OTHER)) != FALSE]
+        self._functions["other"] = (_WITH_IMAGE, self._body(of_others, "other"))
+        self._functions["loose"] = (_WITH_IMAGE, self._body(loose, "loose"))
+        names: dict[str, str] = {}
+        for name, bound in named.items():
+            names[name] = f"named{len(names)}" if bound else "loose"
+            if bound:
+                self._writer.start(self._ready)
+                tests = self._tests(bound)
+                lines = [*self._writer.prologue(), "found = loose(e, p, image)", *tests, "return found"]
+                self._functions[names[name]] = (_WITH_IMAGE, lines)
+        self._namespace["names"] = names
+        by_name = "return names.get(image[image.rfind('/'):], other)(e, p, image)"
+        self._functions["match"] = ("e, p", [f"image = {self._image}", by_name])
+
+    def _body(self, rules: Rules, gate: str) -> list[str]:
+        """Write the body that evaluates the rules that no name decides, behind a gate where that pays."""
+        texts = [witnesses(node, _WITHIN) for _, node in rules]
+        scan = scanner(sorted({text for found in texts for text in found or ()}))
+        lines: list[str] = []
+        if scan is None or _cost(rules, texts) < _LEAST_GATED:
+            texts = [None] * len(rules)
+        else:
+            self._namespace[f"scan_{gate}"] = scan
+            lines = self._gate([(rule, found) for rule, found in zip(rules, texts, strict=True) if found], gate)
+        self._writer.start(self._ready)
+        if lines:
+            folded = f"{self._writer.value(_SEARCHED, lower=True)}.replace({LONG_S!r}, 's')"
+            lines = [f"hits = scan_{gate}({folded})", *lines]
+        lines += self._tests([rule for rule, found in zip(rules, texts, strict=True) if found is None])
+        return [*self._writer.prologue(), "found = []", *lines, "return found"]
+
+    def _gate(self, guarded: Sequence[tuple[tuple[int, Node], frozenset[str]]], gate: str) -> list[str]:
+        """Write a function for each rule behind the gate; gives the lines that call those whose texts were hit."""
+        parameters = _WITH_IMAGE if self._ready else "e, p"
+        behind: dict[str, list[str]] = defaultdict(list)
+        for (number, node), texts in guarded:
+            self._writer.start(self._ready)
+            test = self._writer.write(node)
+            name = f"gated{len(self._functions)}"
+            self._functions[name] = (parameters, [*self._writer.prologue(), f"return {test}"])
+            for text in texts:
+                behind[text].append(f"({number}, {name})")
+        rows = "".join(f"({', '.join(behind[text])},), " for text in sorted(behind))
+        self._functions[f"behind_{gate}"] = ("", [f"return ({rows})"])
+        return [
+            "if hits:",
+            f"    for number, test in {{pair for hit in hits for pair in behind_{gate}[hit]}}:",
+            f"        if test({parameters}): found.append(number)",
+        ]
+
+    def _tests(self, rules: Rules) -> list[str]:
+        return [f"if {self._writer.write(node)}: found.append({number})" for number, node in rules]
+
+
+def _cost(rules: Rules, texts: Sequence[frozenset[str] | None]) -> int:
+    """Give what the rules that a gate could guard cost without it, in plain tests of text."""
+    return sum(
+        _SEARCH if leaf[0] in {"re", "glob"} else 1
+        for (_, node), found in zip(rules, texts, strict=True)
+        if found is not None
+        for leaf in leaves(node)
     )
-    match = _built(functions, namespace)
-    namespace["names"] = {name: namespace[f"named{number}"] for number, name in enumerate(named)}
-    return match
 
 
 def _by_name(rules: Rules) -> tuple[dict[str, list[tuple[int, Node]]], list[tuple[int, Node]]]:
-    """Part the rules into those that only programs of certain names can match, worked out by name, and the others."""
+    """Part the rules into those that only programs of certain names can match, worked out by name, and the others.
+
+    Every name that any rule mentions has an entry. A rule of several parts, any of which will do, is parted itself.
+    """
     named: dict[str, list[tuple[int, Node]]] = defaultdict(list)
     loose = []
-    for number, node in rules:
-        names = {name for leaf in leaves(node) if (name := _name(leaf)) is not None}
-        if not names or _for_name(node, _OTHER) != FALSE:
+    parts = [(number, part) for number, node in rules for part in (node[1:] if node[0] == "or" else (node,))]
+    for number, node in parts:
+        names = sorted({name for leaf in leaves(node) if (name := _name(leaf)) is not None})
+        bound = bool(names) and _for_name(node, _OTHER) == FALSE
+        if not bound:
             loose.append((number, node))
-            continue
-        for name in sorted(names):
-            left = _for_name(node, name)
-            if left != FALSE:
-                named[name].append((number, left))
+        for name in names:
+            left = _for_name(node, name) if bound else FALSE
+            named[name] += [(number, left)] if left != FALSE else []
     return named, loose
 
 
@@ -164,57 +239,15 @@ def _for_name(node: Node, name: str) -> Node:
     return rewrite(node, decide)
 
 
-def _loose(
-    writer: Expressions, functions: _Functions, namespace: dict[str, Any], rules: Rules, ready: Mapping[str, str]
-) -> list[str]:
-    """Write the body that evaluates the rules that no name decides, behind a gate where that pays."""
-    texts = {number: witnesses(node, _GATED) for number, node in rules}
-    gated = [(number, node) for number, node in rules if texts[number] is not None]
-    scan = scanner(sorted({text for number, _ in gated for text in texts[number] or ()}))
-    if len(gated) < _LEAST_GATED or scan is None:
-        gated = []
-    parameters = ", ".join(["e, p", *ready.values()])
-    by_text: dict[str, list[str]] = defaultdict(list)
-    for number, node in gated:
-        writer.start(ready)
-        test = writer.write(node)
-        functions[f"gated{number}"] = (parameters, [*writer.prologue(), f"return {test}"])
-        for text in texts[number] or ():
-            by_text[text].append(f"({number}, gated{number})")
-    namespace["scan"] = scan
-    writer.start(ready)
-    lines = ["found = []"]
-    if gated:
-        entries = "".join(f"({', '.join(by_text[text])},), " for text in sorted(by_text))
-        functions["candidates"] = ("", [f"return ({entries})"])
-        lines += [
-            f"hits = scan({writer.value(_GATED, lower=True)})",
-            "if hits:",
-            "    for number, test in {pair for hit in hits for pair in candidates[hit]}:",
-            f"        if test({parameters}): found.append(number)",
-        ]
-    kept = {number for number, _ in gated}
-    lines += _tests(writer, [(number, node) for number, node in rules if number not in kept])
-    return [*writer.prologue(), *lines, "return found"]
-
-
-def _tests(writer: Expressions, rules: Rules) -> list[str]:
-    return [f"if {writer.write(node)}: found.append({number})" for number, node in rules]
-
-
-def _built(functions: _Functions, namespace: dict[str, Any]) -> Match:
-    match: Match = _build(functions, namespace)["match"]
-    return match
-
-
 def _build(functions: _Functions, namespace: dict[str, Any]) -> dict[str, Any]:
-    """Run the functions' source; the namespace then holds them."""
+    """Run the functions' source; the namespace then holds them. A `behind_` function is replaced by what it gives."""
     source = "".join(
         f"def {name}({parameters}):\n{''.join(f'    {line}{chr(10)}' for line in body)}"
         for name, (parameters, body) in functions.items()
     )
     namespace.update(NAMESPACE)
     exec(compile(source, "<rules>", "exec"), namespace)  # noqa: S102 - of an author's text only repr()s are in it
-    if "candidates" in functions:
-        namespace["candidates"] = namespace["candidates"]()
+    for name in functions:
+        if name.startswith("behind_"):
+            namespace[name] = namespace[name]()
     return namespace

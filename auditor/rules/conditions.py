@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from auditor.rules.literals import fold, required
 from auditor.rules.pack import Node
 
 TRUE: Final[Node] = ("true",)
@@ -70,23 +71,21 @@ def rewrite(node: Node, change: Callable[[Node, bool], Node], positive: bool = T
             return change(node, positive)
 
 
-def witnesses(node: Node, field: str) -> frozenset[str] | None:
-    """Give texts of which the field, in lower case, contains at least one wherever the condition holds.
+def witnesses(node: Node, fields: frozenset[str]) -> frozenset[str] | None:
+    """Give texts of which `fold` of some value of the fields contains one wherever the condition holds.
 
-    None where there is no such set.
+    None where there is no such set. A text never has a NUL.
     """
     match node[0]:
-        case "eq" | "starts" | "ends" | "has":
-            # Lower case of a part is part of the whole's lower case, but for a few letters beyond ASCII.
-            sound = node[1] == field and node[2] and (not node[3] or node[2].isascii())
-            return frozenset({node[2].lower()}) if sound else None
+        case "eq" | "starts" | "ends" | "has" | "re" | "glob":
+            return _witnesses_of_test(node) if node[1] in fields else None
         case "and":
-            found = [texts for part in node[1:] if (texts := witnesses(part, field)) is not None]
+            found = [texts for part in node[1:] if (texts := witnesses(part, fields)) is not None]
             return min(found, key=_weakness, default=None)
         case "or":
             union: frozenset[str] = frozenset()
             for part in node[1:]:
-                texts = witnesses(part, field)
+                texts = witnesses(part, fields)
                 if texts is None:
                     return None
                 union |= texts
@@ -95,6 +94,14 @@ def witnesses(node: Node, field: str) -> frozenset[str] | None:
             return frozenset()
         case _:
             return None
+
+
+def _witnesses_of_test(leaf: Node) -> frozenset[str] | None:
+    if leaf[0] in {"re", "glob"}:
+        return required(leaf[2])
+    # Lower case of a part is part of the whole's lower case, but for a few letters beyond ASCII.
+    text = max(leaf[2].split("\0"), key=len)
+    return frozenset({fold(text)}) if text and (not leaf[3] or text.isascii()) else None
 
 
 def _weakness(texts: frozenset[str]) -> tuple[bool, int]:

@@ -32,6 +32,7 @@ class _Order:
     rule: Sequence
     number: int
     progress: Progress
+    last: int
 
 
 @dataclass(slots=True)
@@ -53,7 +54,8 @@ class Engine:
     def __init__(self, pack: Pack) -> None:
         self._rules = [_Rule(rule, number) for number, rule in enumerate(pack.detections)]
         self._orders = [
-            _Order(rule, len(self._rules) + number, Progress(rule)) for number, rule in enumerate(pack.sequences)
+            _Order(rule, len(self._rules) + number, Progress(rule), len(rule.stages) - 1)
+            for number, rule in enumerate(pack.sequences)
         ]
         by_key = {rule.rule.key: rule for rule in self._rules}
         for order in self._orders:
@@ -109,7 +111,7 @@ class Engine:
     def _conclude(self, found: list[int], event: Event, process: Process) -> list[Alert]:
         alerts: list[Alert] = []
         moment: Moment | None = None
-        for number in sorted(found):
+        for number in found if len(found) == 1 else sorted(set(found)):
             rule = self._rules[number]
             if not rule.rule.silent:
                 key = (number, scope_of(process))
@@ -117,10 +119,11 @@ class Engine:
                     moment = moment or _moment(event, process)
                     self._fire(alerts, rule.rule, key, (rule.rule.key,), (moment,))
             for order, stage, group in rule.stages:
-                key = (order.number, scope_of(process))
-                is_last = stage == len(order.rule.stages) - 1
-                if is_last and not self._may_fire(key, order.rule.suppress_ns, event.time_ns):
-                    continue
+                is_last = stage == order.last
+                if is_last and self._fired:
+                    key = (order.number, scope_of(process))
+                    if not self._may_fire(key, order.rule.suppress_ns, event.time_ns):
+                        continue
                 moment = moment or _moment(event, process)
                 chain = order.progress.advance(stage, moment, group(event, process))
                 if chain is not None:
@@ -153,8 +156,6 @@ class Engine:
 
     def _wait(self, hopeful: list[int], found: list[int], event: Event, process: Process) -> None:
         """Remember the event for the rules that facts could still make match it; of each rule, the last event."""
-        if isinstance(event, Exec):  # the process itself remembers its exec
-            return
         undecided = [number for number in hopeful if number not in found]
         if not undecided:
             return
@@ -186,4 +187,5 @@ class Engine:
 
 
 def _moment(event: Event, process: Process) -> Moment:
-    return Moment(event.time_ns, event, process, process.args, process.executable)
+    # As Moment(...) does, without its detour through a Python function: one a connection.
+    return tuple.__new__(Moment, (event.time_ns, event, process, process.args, process.executable))

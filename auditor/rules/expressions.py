@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from operator import methodcaller
 from typing import Any, Final
 
@@ -17,6 +18,9 @@ from auditor.rules.patterns import finder, membership
 
 _CASED: Final = {"eq", "starts", "ends", "has", "glob"}
 _MERGED: Final = {*_CASED, "re", "cidr", "num"}
+
+_REMEMBERED: Final = 256
+"""Answers kept of a search, which for a process that connects again and again is the same search."""
 
 
 class Expressions:
@@ -60,7 +64,7 @@ class Expressions:
         field = self._fields[name]
         expression = field.expression
         if lower and not field.ours:
-            expression = f"[x.lower() for x in {expression}]" if field.type == "list" else f"{expression}.lower()"
+            expression = f"lowered({expression})" if field.type == "list" else f"{expression}.lower()"
         elif expression.count(".") <= 1 and "(" not in expression:
             return expression
         local = self._locals.setdefault(expression, f"v{len(self._locals)}")
@@ -101,7 +105,7 @@ class Expressions:
                 first, *rest = (repr(text) for text in operands)
                 return f"({first} in {value}{''.join(f' or {text} in {value}' for text in rest)})"
             case "re" | "glob":
-                return f"{self._name(finder(operands))}({value})"
+                return f"{self._name(lru_cache(_REMEMBERED)(finder(operands)))}({value})"
             case "cidr":
                 return f"{self._name(membership(operands))}({value})"
             case _:
@@ -152,7 +156,7 @@ def _cost(node: Node) -> int:
     return _COSTS.get(node[0], 0)
 
 
-def _of_any(kind: str, operands: list[str]) -> Callable[[Iterable[str]], bool]:
+def _of_any(kind: str, operands: list[str]) -> Callable[[tuple[str, ...]], bool]:
     """Give a function that tells whether any element of a list passes one of the tests of a kind."""
     test: Callable[[str], object]
     match kind:
@@ -164,7 +168,7 @@ def _of_any(kind: str, operands: list[str]) -> Callable[[Iterable[str]], bool]:
             test = _container(operands)
         case _:
             test = finder(operands)
-    return lambda values: any(map(test, values))
+    return lru_cache(_REMEMBERED)(lambda values: any(map(test, values)))
 
 
 def _container(operands: list[str]) -> Callable[[str], bool]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
@@ -60,8 +61,20 @@ def requests(event: GpuUse | GpuSummary) -> tuple[str, ...]:
     return (event.request,) if isinstance(event, GpuUse) else tuple(name for name, _ in event.requests)
 
 
+@lru_cache(256)
+def lowered(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Give texts in lower case."""
+    return tuple(value.lower() for value in values)
+
+
 NAMESPACE: Final[Mapping[str, Any]] = MappingProxyType(
-    {"NAN": float("nan"), "ancestor_images": ancestor_images, "argument_block": argument_block, "requests": requests}
+    {
+        "NAN": float("nan"),
+        "ancestor_images": ancestor_images,
+        "argument_block": argument_block,
+        "lowered": lowered,
+        "requests": requests,
+    }
 )
 """What expressions may call, beside Python's operators."""
 
@@ -142,6 +155,7 @@ _PROCESS: Final = (
         "auditor.executable.marks",
         "what strings, symbols and sections of the executable tell: `miner:stratum`, `client:openssh`, `packer:upx`",
         facts=True,
+        ours=True,
     ),
     Field(
         "ExecutableLibraries",
@@ -163,7 +177,7 @@ _PROCESS: Final = (
         "ExecutableBuildId",
         "text",
         _fact("build_id", "''"),
-        "process.elf.build_id",
+        "auditor.executable.build_id",
         "the executable's build id",
         facts=True,
     ),

@@ -21,27 +21,31 @@ def _quiet() -> Any:
 def finder(patterns: Iterable[str]) -> Callable[[str], object]:
     """Give a function that tells whether any of the patterns is found in a text, in time linear in its length.
 
-    Raises ValueError for a pattern that RE2 refuses.
+    Raises ValueError for a pattern that RE2 refuses, or has no room for.
     """
-    try:
-        compiled = re2.compile("|".join(f"(?:{pattern})" for pattern in patterns), _quiet())
-    except re2.error as error:
-        raise ValueError(str(error)) from error
-    search: Callable[[str], object] = compiled.search
-    return search
+    return _set(patterns).Match  # type: ignore[no-any-return]
 
 
-def scanner(texts: Sequence[str]) -> Callable[[str], list[int]] | None:
+def scanner(texts: Sequence[str]) -> Callable[[str], list[int] | None] | None:
     """Give a function that finds which of the texts a text contains, by index; None if there are none, or too many."""
-    if not texts:
+    try:
+        return _set(map(re2.escape, texts)).Match if texts else None
+    except ValueError:
         return None
+
+
+def _set(patterns: Iterable[str]) -> Any:
+    """Give RE2's automaton for the patterns. It tells no positions, which is what makes a search slow."""
     union = re2.Set.SearchSet(_quiet())
-    for text in texts:
-        union.Add(re2.escape(text))
-    union.Compile()
-    scan: Callable[[str], list[int]] = union.Match
-    # A set too large for RE2's memory finds nothing, without a word.
-    return scan if all(number in scan(text) for number, text in enumerate(texts)) else None
+    try:
+        for pattern in patterns:
+            re2.compile(pattern, _quiet())  # says what is wrong, where the set only says that something is
+            union.Add(pattern)
+        union.Compile()  # also tries it: a set too large for RE2's memory would find nothing, without a word
+    except re2.error as error:
+        what = error.args[0] if error.args else error
+        raise ValueError(what.decode() if isinstance(what, bytes) else str(what)) from error
+    return union
 
 
 def whole(pieces: Iterable[tuple[str, str]]) -> str:

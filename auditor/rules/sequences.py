@@ -47,14 +47,19 @@ class Memory(Generic[_Item]):
         self._limit = limit
         self._groups: dict[Any, dict[str, _Item]] = {}
         self._size = 0
+        self._latest: tuple[Any, str] | None = None
         self.evictions = 0
 
     def group(self, group: object) -> dict[str, _Item] | None:
         """Give what a group remembers, by place."""
         return self._groups.get(group)
 
-    def keep(self, group: object, place: str, item: _Item) -> None:
-        """Remember an item in the place of an earlier one."""
+    def keep(self, group: object, place: str, item: _Item) -> bool:
+        """Remember an item in the place of an earlier one; tells whether it is the same place as the last time."""
+        if self._latest == (group, place):  # nobody came between: the order stays as it is
+            self._groups[group][place] = item
+            return True
+        self._latest = (group, place)
         members = self._groups.pop(group, None)
         if members is None:
             members = {}
@@ -69,6 +74,7 @@ class Memory(Generic[_Item]):
             self._drop(self._groups[oldest])
             if not self._groups[oldest]:
                 del self._groups[oldest]
+        return False
 
     def expire(self, before_ns: int) -> None:
         """Forget the least recently kept groups whose last item is older than the time given. That is no eviction."""
@@ -78,6 +84,7 @@ class Memory(Generic[_Item]):
             if _last_time(last) >= before_ns:
                 return
             self._size -= len(members)
+            self._latest = None
             del self._groups[oldest]
 
     def __bool__(self) -> bool:
@@ -85,6 +92,7 @@ class Memory(Generic[_Item]):
         return self._size > 0
 
     def _drop(self, members: dict[str, _Item]) -> None:
+        self._latest = None
         del members[next(iter(members))]
         self._size -= 1
         self.evictions += 1
@@ -113,10 +121,9 @@ class Progress:
         chain: Chain | None = (moment,)
         if stage:
             seen = self._seen[stage]
-            if moment.time_ns >= self._newest_ns[stage]:
-                self._newest_ns[stage] = moment.time_ns
+            if not seen.keep(group, place, moment):
                 seen.expire(moment.time_ns - self._span_ns)
-            seen.keep(group, place, moment)
+            self._newest_ns[stage] = max(self._newest_ns[stage], moment.time_ns)
             chain = self._precede(stage, moment, group)
         if chain is None or stage == self._last:
             return chain
