@@ -59,7 +59,7 @@ class LiveView:
         self._get_snapshot = get_snapshot
         self._on_quit = on_quit
         self._keys = Keys(keys) if keys is not None and os.isatty(keys) else None
-        self._listens = self._keys is not None
+        self._listens = False
         self._period = 1 / per_second
         self._console = Console(file=stream, force_terminal=True, markup=False, highlight=False, emoji=False)
         self._glyphs = glyphs_for(stream.encoding)
@@ -89,7 +89,7 @@ class LiveView:
         try:
             self._stream.flush()
             if self._keys is not None:
-                self._keys.take()
+                self._listens = self._keys.take()  # a job in the background that reads would be stopped for it
             self._write(Control.alt_screen(enable=True), Control.show_cursor(show=False))
         except (OSError, termios.error) as error:
             self._close()

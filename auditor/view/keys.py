@@ -42,14 +42,14 @@ class Keys:
         self._before: list[Any] | None = None
         self._pending = b""
 
-    def take(self) -> None:
-        """Have keys arrive one by one and unseen. Leaves the terminal alone where another job has it.
+    def take(self) -> bool:
+        """Have keys arrive one by one and unseen. False where another job has the terminal: then it is left alone.
 
         Ctrl-C still makes a signal. Ctrl-Z does not (the shell would come back on the wrong screen), nor does Ctrl-S
         stop the output (the drawing thread would hang in a write).
         """
         if _is_somebody_elses(self.fd):
-            return
+            return False
         settings = termios.tcgetattr(self.fd)
         self._before = [*settings[:6], list(settings[6])]
         settings[0] &= ~termios.IXON
@@ -59,6 +59,7 @@ class Keys:
         control[termios.VSUSP] = os.fpathconf(self.fd, "PC_VDISABLE").to_bytes(1, "little")
         with _uninterrupted():
             termios.tcsetattr(self.fd, termios.TCSANOW, settings)
+        return True
 
     def give_back(self) -> None:
         """Restore the settings that `take` found, once."""

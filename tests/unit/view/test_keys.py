@@ -1,7 +1,10 @@
 """The keyboard of a terminal."""
 
+import fcntl
 import os
 import pty
+import subprocess
+import sys
 import termios
 
 import pytest
@@ -57,7 +60,7 @@ def test_settings_are_given_back(terminal):
     _, slave = terminal
     before = termios.tcgetattr(slave)
     keys = Keys(slave)
-    keys.take()
+    assert keys.take()
     during = termios.tcgetattr(slave)
     keys.give_back()
     assert not during[3] & (termios.ICANON | termios.ECHO)
@@ -66,6 +69,33 @@ def test_settings_are_given_back(terminal):
     assert during[6][termios.VSUSP] == b"\0"
     assert before[3] & termios.ICANON
     assert termios.tcgetattr(slave) == before
+
+
+BACKGROUND = """
+import os, sys, termios
+from auditor.view.keys import Keys
+
+child = os.fork()
+if child == 0:
+    os.setpgid(0, 0)
+    before = termios.tcgetattr(0)
+    taken = Keys(0).take()
+    os._exit(taken or termios.tcgetattr(0) != before)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, os.WUNTRACED)[1]) or not Keys(0).take())
+"""
+
+
+def test_a_job_in_the_background_leaves_the_terminal_alone(terminal):
+    """Only the job in the foreground may set the terminal; another one would be stopped, or spoil it for that one."""
+    _, slave = terminal
+    program = subprocess.run(
+        [sys.executable, "-c", BACKGROUND],
+        stdin=slave,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        check=False,
+    )
+    assert program.returncode == 0
 
 
 def test_giving_back_twice_changes_nothing(terminal):
