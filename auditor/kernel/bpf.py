@@ -13,16 +13,17 @@ import os
 import platform
 import struct
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 _NUMBERS: Final = {"x86_64": (321, 298), "aarch64": (280, 241)}  # bpf, perf_event_open
 
-_MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT_KEY = 1, 2, 3, 4
-_RAW_TRACEPOINT_OPEN, _LINK_CREATE = 17, 28
+_MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE = 0, 1, 2, 3
+_PROG_LOAD, _OBJECT_INFO, _RAW_TRACEPOINT_OPEN, _LINK_CREATE = 5, 15, 17, 28
 _LOOKUP_BATCH, _LOOKUP_AND_DELETE_BATCH = 24, 25
 _PERF_TYPE_TRACEPOINT, _PERF_FD_CLOEXEC = 2, 8
 _PERF_SET_BPF, _PERF_ENABLE = 0x40042408, 0x2400
 _BATCH: Final = 512
+_LOG_BYTES: Final = 4 << 20
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -43,6 +44,64 @@ def _bpf(command: int, attributes: bytes | ctypes.Array[ctypes.c_char]) -> int:
     if isinstance(attributes, bytes):
         attributes = ctypes.create_string_buffer(attributes.ljust(128, b"\0"), 128)
     return _call(0, ctypes.c_int(command), attributes, ctypes.c_uint(len(attributes)))
+
+
+class MapShape(NamedTuple):
+    """What a map is made from: `union bpf_attr` of BPF_MAP_CREATE."""
+
+    name: str
+    type: int
+    key_size: int
+    value_size: int
+    max_entries: int
+    flags: int
+
+
+class RefusedError(OSError):
+    """The kernel refused a program; says why, in the verifier's last words."""
+
+
+def create_map(shape: MapShape) -> int:
+    """Make a map; returns its descriptor. Raises OSError."""
+    attributes = struct.pack(
+        "<IIIIIIIi16s", shape.type, shape.key_size, shape.value_size, shape.max_entries, shape.flags, 0, 0, 0,
+        shape.name.encode()[:15],
+    )  # fmt: skip
+    return _bpf(_MAP_CREATE, attributes)
+
+
+def map_shape(fd: int) -> MapShape:
+    """Tell what an open map was made from."""
+    info = ctypes.create_string_buffer(128)
+    _bpf(_OBJECT_INFO, struct.pack("<IIQ", fd, len(info), ctypes.addressof(info)))
+    kind, _, key_size, value_size, max_entries, flags, name = struct.unpack_from("<IIIIII16s", info)
+    return MapShape(name.rstrip(b"\0").decode(), kind, key_size, value_size, max_entries, flags)
+
+
+def load_program(code: bytes, kind: int, attach_type: int, name: str) -> int:
+    """Load a program of `kind` (BPF_PROG_TYPE_*), for `attach_type` where it is a cgroup's; returns its descriptor.
+
+    Raises:
+        RefusedError: the kernel refuses it.
+
+    """
+    text = ctypes.create_string_buffer(code, len(code))
+    licence = ctypes.create_string_buffer(b"GPL")
+    for log_bytes in (0, _LOG_BYTES):  # the verifier's log is asked for only where there is something to tell
+        log = ctypes.create_string_buffer(max(log_bytes, 1))
+        # ..., log_level, log_size, log_buf, kern_version, prog_flags, prog_name, prog_ifindex, expected_attach_type
+        attributes = struct.pack(
+            "<IIQQIIQII16sII", kind, len(code) // 8, ctypes.addressof(text), ctypes.addressof(licence),
+            1 if log_bytes else 0, log_bytes, ctypes.addressof(log) if log_bytes else 0, 0, 0, name.encode()[:15],
+            0, attach_type,
+        )  # fmt: skip
+        try:
+            return _bpf(_PROG_LOAD, attributes)
+        except OSError as error:
+            failure = error
+    lines = [line for line in log.value.decode("utf-8", "backslashreplace").splitlines() if line.strip()]
+    words = [line for line in lines if not line.startswith("processed ")][-1:]
+    raise RefusedError(failure.errno, "; ".join([str(failure.strerror), *words]))
 
 
 class Map:

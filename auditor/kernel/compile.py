@@ -1,4 +1,4 @@
-"""C probes to loaded programs: the only module that imports bcc.
+"""C probes to an image: the only module that imports bcc.
 
 bcc brings a whole compiler into the process (65 MB and more), so this runs in a short-lived child: see
 `auditor.kernel.loader`.
@@ -17,8 +17,10 @@ from types import ModuleType
 from typing import Any, Final
 
 from auditor.errors import HostError
-from auditor.kernel.catalog import SOURCES, Hook
+from auditor.kernel.bpf import map_shape
+from auditor.kernel.catalog import Hook
 from auditor.kernel.headers import write_headers
+from auditor.kernel.image import Image, map_references, number_maps
 
 _DISTRIBUTION: Final = (Path("/usr/lib/python3/dist-packages"), Path("/usr/lib/python3/site-packages"))
 INSTALL_HINT: Final = (
@@ -54,19 +56,8 @@ def import_bcc() -> ModuleType:
     raise HostError(f"bcc is not installed; {INSTALL_HINT}")
 
 
-def join_sources(directory: Path) -> str:
-    """Join the probes into one text: bcc rewrites map calls in the main text only, never in what it includes."""
-    return "".join(f'#line 1 "bpf/{name}"\n{(directory / name).read_text()}\n' for name in SOURCES)
-
-
-def compile_probes(
-    directory: Path, constants: Mapping[str, int], hooks: Iterable[Hook], maps: Iterable[str]
-) -> tuple[dict[str, int], dict[str, int], dict[str, str]]:
-    """Compile the probes in `directory` and load each of `hooks` into the kernel.
-
-    Returns:
-        File descriptors of the programs by function, of the maps by name, and for each hook that the kernel refused
-        the reason by function.
+def compile_probes(text: str, constants: Mapping[str, int], hooks: Iterable[Hook]) -> Image:
+    """Compile the joined probes.
 
     Raises:
         HostError: bcc is missing, or the text does not compile.
@@ -79,23 +70,12 @@ def compile_probes(
         os.environ["BCC_KERNEL_SOURCE"] = headers
         flags = ["-Wno-everything", *(f"-D{name}={value}" for name, value in sorted(constants.items()))]
         try:
-            module: Any = bcc.BPF(text=join_sources(directory).encode(), cflags=flags)
+            module: Any = bcc.BPF(text=text.encode(), cflags=flags)
         except Exception as error:  # bcc raises bare Exception
-            raise HostError("the probes do not compile on this host; `auditor doctor` says more") from error
-    programs, refused = {}, {}
-    for hook in hooks:
-        try:
-            programs[hook.function] = _load(module, hook)
-        except Exception as error:  # noqa: BLE001 - bcc raises bare Exception
-            refused[hook.function] = " ".join(str(error).split())
-    _KEPT.append(module)  # closing it would close the descriptors
-    return programs, {name: module[name.encode()].map_fd for name in maps}, refused
-
-
-_KEPT: list[Any] = []
-
-
-def _load(module: Any, hook: Hook) -> int:
-    if hook.attach:
-        return int(module.load_func(hook.function.encode(), hook.program, attach_type=hook.attach).fd)
-    return int(module.load_func(hook.function.encode(), hook.program).fd)
+            raise HostError("the probes do not compile on this host") from error
+    codes = {hook.function: bytes(module.dump_func(hook.function.encode())) for hook in hooks}
+    # bcc has made the maps and refers to them by descriptor; the image refers to them by number.
+    fds = sorted(set().union(*map(map_references, codes.values())))
+    numbers = {fd: number for number, fd in enumerate(fds)}
+    shapes = tuple(map_shape(fd) for fd in fds)
+    return Image(shapes, {name: number_maps(code, numbers) for name, code in codes.items()})

@@ -12,37 +12,33 @@ import socket
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, NamedTuple, NoReturn
+from typing import Final, NoReturn
 
 from auditor.errors import AuditorError, HostError
 from auditor.kernel.btf import constants
-from auditor.kernel.catalog import HOOKS, LIMITS, MAPS, OFFSETS, SIZES
+from auditor.kernel.catalog import HOOKS, LIMITS, MAPS, OFFSETS, SIZES, SOURCES
+from auditor.kernel.image import Image, Loaded, load
+from auditor.kernel.store import Store, image_key
 
 _MESSAGE_BYTES: Final = 256 * 1024
-
-
-class Loaded(NamedTuple):
-    """Programs and maps in the kernel, by descriptor."""
-
-    programs: dict[str, int]
-    """By function in bpf/."""
-    maps: dict[str, int]
-    refused: dict[str, str]
-    """Hooks that the kernel refused, with what it said."""
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Loader:
     """A child that is compiling. `finish()` waits for it."""
 
-    def __init__(self, sources: Path, limits: Mapping[str, int] = LIMITS) -> None:
-        """Start compiling the probes in `sources` (the directory bpf/) with table sizes as in `catalog.LIMITS`."""
+    def __init__(self, sources: Path, limits: Mapping[str, int] = LIMITS, store: Store | None = None) -> None:
+        """Start loading the probes in `sources` (the directory bpf/) with table sizes as in `catalog.LIMITS`.
+
+        They are compiled unless `store` has them.
+        """
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (self._ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _MESSAGE_BYTES)
         self._pid = os.fork()
         if self._pid == 0:
             self._ours.close()
-            _child(sources, limits, theirs)
+            _child(sources, limits, store, theirs)
         theirs.close()
 
     def fileno(self) -> int:
@@ -76,19 +72,17 @@ class Loader:
         )
 
 
-def _child(sources: Path, limits: Mapping[str, int], out: socket.socket) -> NoReturn:
-    """Compile, answer, end; never returns."""
+def _child(sources: Path, limits: Mapping[str, int], store: Store | None, out: socket.socket) -> NoReturn:
+    """Load, answer, end; never returns."""
     log = os.memfd_create("compiler-output")
     os.dup2(log, 2)  # the compiler writes there, and must not write into the view
     os.dup2(log, 1)
     fds: list[int] = []
     try:
-        from auditor.kernel.compile import compile_probes  # noqa: PLC0415 - bcc is loaded in this child alone
-
-        numbers = {**constants(OFFSETS, SIZES), **limits}
-        programs, maps, refused = compile_probes(sources, numbers, HOOKS, MAPS)
-        fds = [*programs.values(), *maps.values()]
-        answer: dict[str, object] = {"programs": [*programs], "maps": [*maps], "refused": refused}
+        programs, maps, refused = load(_image(sources, limits, store), HOOKS)
+        wanted = {name: maps[name] for name in MAPS}
+        fds = [*programs.values(), *wanted.values()]
+        answer: dict[str, object] = {"programs": [*programs], "maps": [*wanted], "refused": refused}
     except AuditorError as error:
         answer = {"error": f"{error}{_first_complaint(log)}"}
     except BaseException:  # noqa: BLE001 - a child of fork must not unwind into its parent's code
@@ -97,6 +91,25 @@ def _child(sources: Path, limits: Mapping[str, int], out: socket.socket) -> NoRe
         socket.send_fds(out, [json.dumps(answer).encode()[: _MESSAGE_BYTES - 1]], fds)
     finally:
         os._exit(0)
+
+
+def _image(sources: Path, limits: Mapping[str, int], store: Store | None) -> Image:
+    """Take the compiled probes from the store, or compile and keep them."""
+    text = join_sources(sources)
+    key = image_key(text, limits, _BOOT_ID.read_text().strip())
+    image = None if store is None else store.find(key)
+    if image is None:
+        from auditor.kernel.compile import compile_probes  # noqa: PLC0415 - bcc is loaded in this child alone
+
+        image = compile_probes(text, {**constants(OFFSETS, SIZES), **limits}, HOOKS)
+        if store is not None:
+            store.keep(key, image)
+    return image
+
+
+def join_sources(directory: Path) -> str:
+    """Join the probes into one text: bcc rewrites map calls in the main text only, never in what it includes."""
+    return "".join(f'#line 1 "bpf/{name}"\n{(directory / name).read_text()}\n' for name in SOURCES)
 
 
 def _first_complaint(log: int) -> str:

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from auditor.errors import HostError
 from auditor.kernel import bpf
 from auditor.kernel.catalog import GAUGES, HOOKS, LIMITS, Hook
-from auditor.kernel.loader import Loaded
+from auditor.kernel.image import Loaded
 from auditor.kernel.ring import Ring
 
 _LABEL: Final = struct.Struct("<QQIIII")  # struct label in bpf/prelude.c

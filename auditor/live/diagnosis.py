@@ -9,7 +9,8 @@ from auditor import assets
 from auditor.errors import AuditorError, HostError
 from auditor.host import mounts
 from auditor.kernel.catalog import HOOKS, Hook
-from auditor.kernel.loader import Loaded, Loader
+from auditor.kernel.image import Loaded
+from auditor.kernel.loader import Loader
 from auditor.kernel.preflight import Check, check_host, check_tracefs
 from auditor.kernel.probes import Probes, try_hook
 from auditor.live.selftest import self_test

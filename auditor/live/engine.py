@@ -86,8 +86,8 @@ def _serve(options: Options, link: socket.socket) -> None:
     if options.capture is not None:
         writer = Writer(os.fdopen(options.capture, "wb", buffering=0, closefd=False))
     pipeline = Pipeline(Engine(pack), sinks=sinks)
-    # Before any thread is started, because rights are a thread's own; after the last import, because this user may not be
-    # allowed to read where the program is installed.
+    # Before any thread is started, because rights are a thread's own; after the last import, because this user may not
+    # be allowed to read where the program is installed.
     drop_privileges(*unprivileged_ids())
     with view:
         send_word(link, {"ready": True})

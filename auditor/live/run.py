@@ -25,6 +25,7 @@ from auditor.host.selectors import Selector
 from auditor.host.snapshots import read_process
 from auditor.kernel.loader import Loader
 from auditor.kernel.probes import Probes
+from auditor.kernel.store import Store
 from auditor.live.command import CommandProcess
 from auditor.live.devices import DeviceTable
 from auditor.live.engine import start_engine, unprivileged_ids
@@ -55,7 +56,7 @@ def run(options: Options) -> int:
         stack.callback(link.close)
         worker = FactsWorker(*unprivileged_ids())
         stack.callback(worker.close)
-        loader = Loader(assets.probes())
+        loader = Loader(assets.probes(), store=Store())
         cgroups = Root()
         stack.callback(cgroups.close)
         words, sender = WordReader(link), BlockSender(link)

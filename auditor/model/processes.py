@@ -83,7 +83,7 @@ class Process:
         self.parent = parent
         """None for a session's root, or where the parent was never seen."""
         self.parent_tgid = parent_tgid
-        self.depth = 0 if parent is None else parent.depth + 1
+        self.depth: int = 0 if parent is None else parent.depth + 1
         self.elided = 0
         """Ancestors left out between this process and `parent`, because the chain grew past its limit."""
         self.start_ns = task.start_ns
