@@ -53,10 +53,12 @@ class Loader:
 
         """
         try:
-            message, fds, _, _ = socket.recv_fds(self._ours, _MESSAGE_BYTES, 64, socket.MSG_CMSG_CLOEXEC)
+            message, fds, _, _ = socket.recv_fds(self._ours, _MESSAGE_BYTES, 64)
         finally:
             self._ours.close()
             os.waitpid(self._pid, 0)
+        for fd in fds:  # recv_fds() pays no heed to MSG_CMSG_CLOEXEC, and a command must not get hold of these
+            os.set_inheritable(fd, False)
         if not message:
             raise HostError(
                 "the process that compiles the probes died; is there enough memory? (it needs 200 MB for a second)"
