@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from auditor.errors import AuditorError
 from auditor.live.options import Command
 
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
+_HEEDED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_IGNORED_BY_PYTHON: Final = (signal.SIGPIPE, signal.SIGXFSZ)
+"""What is ignored stays so across exec, unlike what is handled."""
 
 
 class CommandProcess:
@@ -76,7 +79,7 @@ class CommandProcess:
     def _run(self) -> NoReturn:
         code = 1
         try:
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for number in (*_HEEDED, *_IGNORED_BY_PYTHON):
                 signal.signal(number, signal.SIG_DFL)
             os.close(self._go_write)
             os.close(self._error_read)
