@@ -39,14 +39,14 @@ class Sessions:
         """A process that was taken in holds a GPU already."""
 
     def adopt_matching(self, selectors: Iterable[Selector]) -> bytes:
-        """Take in every running process that a selector matches, oldest first, but not the auditor itself.
+        """Take in every running process that a selector matches, oldest first, but none of the auditor's own.
 
         Returns:
             Frames that say so; empty if there was none.
 
         """
         selectors = tuple(selectors)
-        own = _ancestors(os.getpid())
+        own = _ancestors(os.getpid()).union(procfs.children_of([os.getpid()]))
         frames = []
         for _, pid in sorted((start, pid) for pid in procfs.all_pids() if (start := procfs.start_ns(pid)) is not None):
             if pid in own or self._probes.label(pid) is not None:
