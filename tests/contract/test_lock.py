@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-LOCKS = ("requirements.lock", "requirements-test.lock")
+LOCKS = ("requirements.lock", "requirements-demo.lock", "requirements-test.lock")
 
 
 def pins(lock: Path) -> dict[str, str]:
@@ -22,7 +22,8 @@ def pins(lock: Path) -> dict[str, str]:
 
 def asked(project: dict[str, Any], lock: str) -> list[Requirement]:
     """List what pyproject.toml asks of a lock file."""
-    groups = project["dependency-groups"] if lock == "requirements-test.lock" else {}
+    groups = dict(project["dependency-groups"]) if lock == "requirements-test.lock" else {}
+    groups |= project["project"]["optional-dependencies"] if lock != "requirements.lock" else {}
     lines = [*project["project"]["dependencies"], *(line for group in groups.values() for line in group)]
     return [Requirement(line) for line in lines]
 
@@ -50,6 +51,6 @@ def test_lock_is_pins_and_hashes_only(root: Path, lock: str) -> None:
 
 
 def test_locks_agree(root: Path) -> None:
-    """The tests run with the versions that the program runs with."""
-    run, test = (pins(root / lock) for lock in LOCKS)
-    assert run.items() <= test.items()
+    """The demo and the tests run with the versions that the program runs with."""
+    run, demo, test = (pins(root / lock) for lock in LOCKS)
+    assert run.items() <= demo.items() <= test.items()

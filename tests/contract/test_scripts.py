@@ -35,7 +35,7 @@ def test_setup_refuses_what_it_does_not_know(root: Path, tmp_path: Path) -> None
     """A mistyped word is not taken for the default."""
     done = run(root / "scripts" / "setup", "tests", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "usage: scripts/setup [run|test|bench]\n"
+    assert done.stderr == "usage: scripts/setup [run|demo|test|bench]\n"
 
 
 def test_auditor_runs_from_anywhere(root: Path, tmp_path: Path) -> None:
