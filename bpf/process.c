@@ -310,20 +310,25 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (READ(u32, signal, OFFSET_signal_live) != 0) /* threads of it go on */
 		return 0;
 
+	/* Two threads ending at once on two CPUs both come here last: the one that removes the label tells. */
+	struct label last = *label;
+
+	if (labels.delete(&tgid))
+		return 0;
+	bump(GAUGE_TRACKED, -1);
+
 	struct exit_record *record = ring.ringbuf_reserve(sizeof(*record));
 
-	if (record) {
-		u64 leader = READ(u64, task, OFFSET_task_group_leader);
-		bool group = READ(u32, signal, OFFSET_signal_flags) & SIGNAL_GROUP_EXIT;
-
-		fill_header(&record->header, KIND_EXIT, READ(u64, leader, OFFSET_task_start_boottime), label);
-		record->exit_code = group ? READ(u32, signal, OFFSET_signal_group_exit_code) : READ(u32, leader, OFFSET_task_exit_code);
-		record->reserved = 0;
-		ring.ringbuf_submit(record, NO_WAKEUP);
-	} else {
+	if (!record) {
 		bump(GAUGE_LOST_EXIT, 1);
+		return 0;
 	}
-	labels.delete(&tgid);
-	bump(GAUGE_TRACKED, -1);
+	u64 leader = READ(u64, task, OFFSET_task_group_leader);
+	bool group = READ(u32, signal, OFFSET_signal_flags) & SIGNAL_GROUP_EXIT;
+
+	fill_header(&record->header, KIND_EXIT, READ(u64, leader, OFFSET_task_start_boottime), &last);
+	record->exit_code = group ? READ(u32, signal, OFFSET_signal_group_exit_code) : READ(u32, leader, OFFSET_task_exit_code);
+	record->reserved = 0;
+	ring.ringbuf_submit(record, NO_WAKEUP);
 	return 0;
 }
