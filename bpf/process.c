@@ -47,6 +47,12 @@ BPF_TABLE("lru_hash", struct file_key, u8, known_files, KNOWN_FILES);
 #define BOUND(value, mask)  BOUND_(value, mask)
 #define BOUND_(value, mask) asm volatile("%0 &= " #mask : "+r"(value))
 
+/* The name of an anonymous memory file starts so (mm/memfd.c); so may that of a file on disk, which lies in a directory. */
+static __always_inline bool is_memfd(const u8 *name)
+{
+	return name[0] == 'm' && name[1] == 'e' && name[2] == 'm' && name[3] == 'f' && name[4] == 'd' && name[5] == ':';
+}
+
 /*
  * Appends the components of a path, from its leaf up to the root of its mount namespace. Mounts are crossed as
  * prepend_path() in fs/d_path.c does.
@@ -81,8 +87,11 @@ static __always_inline void append_path(struct exec_scratch *scratch, u64 path)
 		if (wrote <= 0)
 			break;
 		scratch->length = to + wrote;
-		if (dentry == parent) /* the root of something that is mounted nowhere, such as a memfd */
+		if (dentry == parent) { /* nothing above it, and mounted nowhere */
+			if (to == 0 && is_memfd(scratch->blob))
+				scratch->record.header.flags |= FLAG_MEMFD;
 			return;
+		}
 		dentry = parent;
 	}
 	scratch->record.header.flags |= FLAG_PATH_TRUNCATED;
@@ -159,12 +168,6 @@ static __always_inline void fill_file(struct exec_record *record, u64 file)
 		record->header.flags |= FLAG_DELETED;
 }
 
-/* The name of an anonymous memory file starts so: mm/memfd.c. */
-static __always_inline bool is_memfd(const u8 *name)
-{
-	return name[0] == 'm' && name[1] == 'e' && name[2] == 'm' && name[3] == 'f' && name[4] == 'd' && name[5] == ':';
-}
-
 static __always_inline bool is_new_file(const struct exec_record *record)
 {
 	struct file_key key = {.ino = record->ino, .ctime_ns = record->ctime_ns, .dev = record->dev};
@@ -198,8 +201,6 @@ static __always_inline void emit_exec(u64 task, u64 bprm, u16 kind, const struct
 	scratch->length = 0;
 	append_path(scratch, file + OFFSET_file_f_path);
 	record->path_len = scratch->length;
-	if (is_memfd(scratch->blob))
-		record->header.flags |= FLAG_MEMFD;
 	append_path(scratch, READ(u64, task, OFFSET_task_fs) + OFFSET_fs_pwd);
 	record->cwd_len = scratch->length - record->path_len;
 	u32 at = scratch->length;
