@@ -71,11 +71,22 @@ def network() -> Iterator[Network]:
 
 @pytest.fixture(scope="session")
 def offender(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a small C program that offends from a vfork child: `offender ADDRESS PORT PROGRAM ARG...`."""
+    """Give the program of programs/offender.c, compiled."""
+    return compiled("offender", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def racer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the program of programs/racer.c, compiled."""
+    return compiled("racer", tmp_path_factory)
+
+
+def compiled(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Compile one of the programs beside this file."""
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("needs a C compiler (apt-get install gcc libc6-dev)")
-    program = tmp_path_factory.mktemp("offender") / "offender"
-    source = Path(__file__).parent / "offender.c"
-    subprocess.run([compiler, "-O1", "-o", str(program), str(source)], check=True)
+    program = tmp_path_factory.mktemp(name) / name
+    source = Path(__file__).parent / "programs" / f"{name}.c"
+    subprocess.run([compiler, "-O1", "-Wall", "-Werror", "-pthread", "-o", str(program), str(source)], check=True)
     return program
