@@ -7,6 +7,7 @@ over the blocks that come. What it may still touch was opened before: its end of
 from __future__ import annotations
 
 import ctypes
+import locale
 import os
 import pwd
 import signal
@@ -106,16 +107,21 @@ def _open_sinks(options: Options, quit_run: Callable[[], None]) -> tuple[Abstrac
         stream = os.fdopen(options.output, "wb", buffering=1 << 16, closefd=False)
         sinks.append(JsonLines(stream, events=options.events == "all"))
     elif options.format == "text":
-        text = os.fdopen(options.output, "w", encoding="utf-8", closefd=False)
+        text = os.fdopen(options.output, "w", encoding=_encoding(options.output), closefd=False)
         sinks.append(TextSink(text, events=options.events, colour=os.isatty(options.output)))
     else:
         from auditor.view.app import LiveView  # noqa: PLC0415 - rich is loaded for the view alone
 
         tally = Tally()
         sinks.append(tally)
-        screen = os.fdopen(options.output, "w", encoding="utf-8", closefd=False)
+        screen = os.fdopen(options.output, "w", encoding=_encoding(options.output), closefd=False)
         view = live = LiveView(screen, tally.snapshot, quit_run, keys=0)
         live.warm_up()
     if options.alerts is not None:
         sinks.append(JsonLines(os.fdopen(options.alerts, "wb", buffering=0, closefd=False), events=False))
     return view, sinks
+
+
+def _encoding(fd: int) -> str:
+    """A terminal gets what its locale says that it shows; files and pipes get UTF-8 whatever the locale."""
+    return locale.getencoding() if os.isatty(fd) else "utf-8"
