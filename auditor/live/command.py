@@ -26,6 +26,7 @@ class CommandProcess:
         self._error_read, self._error_write = os.pipe2(os.O_CLOEXEC)
         self._status: int | None = None
         self._let_go = False
+        self._ignored = {number for number in _HEEDED if signal.getsignal(number) is signal.SIG_IGN}
         self.pid = 0
         """Zero before `start()`."""
 
@@ -57,6 +58,11 @@ class CommandProcess:
             error.exit_code = _NOT_FOUND if code == 2 else _NOT_EXECUTABLE
             raise error
 
+    @property
+    def ended(self) -> bool:
+        """`exit_code()` or `wait()` has returned its exit code."""
+        return self._status is not None
+
     def exit_code(self) -> int | None:
         """Return the command's exit code once it has ended; if a signal ended it, 128 and its number, as shells do."""
         if self._status is None:
@@ -64,8 +70,13 @@ class CommandProcess:
             if pid == 0:
                 return None
             self._status = status
-        code = os.waitstatus_to_exitcode(self._status)
-        return code if code >= 0 else 128 - code
+        return _exit_code(self._status)
+
+    def wait(self) -> int:
+        """Wait until the command has ended, watched or not; returns its exit code."""
+        if self._status is None:
+            self._status = os.waitpid(self.pid, 0)[1]
+        return _exit_code(self._status)
 
     def leave(self) -> None:
         """End a command that was never let go. One that runs is waited for, watched or not: it is the user's work."""
@@ -74,13 +85,13 @@ class CommandProcess:
         with contextlib.suppress(ChildProcessError):
             if not self._let_go:
                 os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
+            self.wait()
 
     def _run(self) -> NoReturn:
         code = 1
         try:
             for number in (*_HEEDED, *_IGNORED_BY_PYTHON):
-                signal.signal(number, signal.SIG_DFL)
+                signal.signal(number, signal.SIG_IGN if number in self._ignored else signal.SIG_DFL)
             os.close(self._go_write)
             os.close(self._error_read)
             if os.read(self._go_read, 1):
@@ -90,3 +101,8 @@ class CommandProcess:
             os.write(self._error_write, str(code).encode())
         finally:
             os._exit(_NOT_FOUND)
+
+
+def _exit_code(status: int) -> int:
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code

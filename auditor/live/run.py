@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from auditor import __version__, assets
 from auditor.decode.encode import encode
@@ -49,7 +49,7 @@ def run(options: Options) -> int:
     """
     if os.geteuid() != 0:
         raise HostError("watching needs root, because it loads BPF programs: run it with sudo")
-    with ExitStack() as stack:
+    with ExitStack() as last, ExitStack() as stack:
         stack.enter_context(kept_terminal())
         engine, link = start_engine(options)
         stack.callback(os.waitpid, engine, 0)
@@ -83,8 +83,8 @@ def run(options: Options) -> int:
         )
         command = None if options.command is None else CommandProcess(options.command)
         if command is not None:
-            stack.callback(command.leave)
-        _stop_on_signals(reader.stop, interrupt=command is None)
+            last.callback(command.leave)
+        _stop_on_signals(reader.stop, command)
         reader.emit(_start_record())
         if command is not None and options.command is not None:
             reader.emit(sessions.register(command.start, options.command.session, options.command.tool_call))
@@ -93,11 +93,12 @@ def run(options: Options) -> int:
             _adopt(options.selectors, sessions, probes, reader, cgroups)
         if options.on_ready is not None:
             options.on_ready()
-        reader.run(_ending(options, probes, command))
-        reader.finish()
-        sender.finish()
-        _await_end(words)
-        return 0 if command is None else command.exit_code() or 0
+        with suppress(ConnectionError):  # the engine is gone; what it has said is read next
+            reader.run(_ending(options, probes, command))
+            reader.finish()
+            sender.finish()
+        _await_end(words, engine)
+    return 0 if command is None else command.wait()
 
 
 def _adopt(selectors: tuple[Selector, ...], sessions: Sessions, probes: Probes, reader: Reader, cgroups: Root) -> None:
@@ -137,12 +138,15 @@ def _await_engine(words: WordReader) -> None:
     raise AuditorError("the engine process died while it started")
 
 
-def _await_end(words: WordReader) -> None:
+def _await_end(words: WordReader, engine: int) -> None:
     """Wait until the engine has written everything out, or raise what it complains of."""
     while not words.closed:
         for word in words.read(wait=True):
             if "error" in word:
                 raise _complaint(word)
+    ended = os.waitid(os.P_PID, engine, os.WEXITED | os.WNOWAIT)
+    if ended is None or ended.si_code != os.CLD_EXITED or ended.si_status != 0:
+        raise AuditorError("the engine process died before it had judged and written everything")
 
 
 def _complaint(word: dict[str, object]) -> AuditorError:
@@ -164,8 +168,14 @@ def _start_record() -> bytes:
     return encode(start)
 
 
-def _stop_on_signals(stop: Callable[[str], None], *, interrupt: bool) -> None:
-    """Have SIGTERM and SIGHUP, and SIGINT too if `interrupt`, stop the run; else SIGINT is the command's to heed."""
+def _stop_on_signals(stop: Callable[[str], None], command: CommandProcess | None) -> None:
+    """Have signals stop the run; but as long as a command runs, SIGINT is the command's to heed."""
+
+    def interrupt(*_: object) -> None:
+        if command is None or command.ended:
+            stop("interrupted")
+
+    signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, lambda *_: stop("terminated"))
-    signal.signal(signal.SIGHUP, lambda *_: stop("hung up"))
-    signal.signal(signal.SIGINT, (lambda *_: stop("interrupted")) if interrupt else signal.SIG_IGN)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup(1) has it ignored
+        signal.signal(signal.SIGHUP, lambda *_: stop("hung up"))
