@@ -50,7 +50,7 @@ _SAMPLE: Final = 64 * 1024
 _DENSE: Final = 0.97
 """Packed or encrypted bytes shrink by less than a thirtieth; machine code shrinks to about half."""
 
-_TROUBLE: Final = (ELFError, ConstructError, ValueError, KeyError, OverflowError, ArithmeticError)
+_TROUBLE: Final = (ELFError, ConstructError, ValueError, LookupError, ArithmeticError)
 
 
 def inspect(fd: int, size: int) -> Facts:
