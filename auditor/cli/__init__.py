@@ -38,22 +38,28 @@ class LazyGroup(click.Group):
         return command
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
 @click.version_option(__version__, prog_name="auditor")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Watch what an AI agent's tool calls do to this machine, from the kernel up."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(2)
 
 
 def main() -> None:
     """Run the command line and leave with its exit code. A user's error is one line, never a traceback."""
     try:
-        code = cli(standalone_mode=False)
+        code = cli(prog_name="auditor", standalone_mode=False)
     except click.exceptions.Exit as request:
         code = request.exit_code
     except click.Abort:
         code = 130
     except click.ClickException as error:
-        error.show()
+        context = getattr(error, "ctx", None)
+        where = f" (see `{context.command_path} --help`)" if context else ""
+        _complain(f"{' '.join(error.format_message().split())}{where}")
         code = error.exit_code
     except AuditorError as error:
         _complain(str(error))
