@@ -6,7 +6,15 @@ from pathlib import Path
 
 import click
 
-from auditor.cli.options import check_rules, choose_format, duration_ns, open_for_writing, open_output, watching
+from auditor.cli.options import (
+    as_text,
+    check_rules,
+    choose_format,
+    duration_ns,
+    open_for_writing,
+    open_output,
+    watching,
+)
 from auditor.errors import UsageError
 
 
@@ -43,7 +51,7 @@ def exec_(
     chosen = format_ or ("text" if output is None else "json")
     return run_live(
         Options(
-            command=Command(command, session, tool_call),
+            command=Command(command, as_text(session), as_text(tool_call)),
             format=choose_format(chosen, fd),
             events="all" if events == "all" else "alerts",
             output=fd,

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 
 import click
 
+from auditor.decode.text import text
 from auditor.errors import AuditorError, UsageError
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -35,6 +36,11 @@ _WATCHING = (
                  help="Rule file or directory, instead of the rules that come with auditor. Repeatable."),
     click.option("--duration", metavar="SECONDS", type=float, help="Stop after so long."),
 )  # fmt: skip
+
+
+def as_text(argument: str) -> str:
+    r"""Return an argument as records have text: what is not UTF-8 in it stands as `\xNN`."""
+    return text(os.fsencode(argument))
 
 
 def duration_ns(seconds: float | None) -> int | None:

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import click
 
-from auditor.cli.options import check_rules, choose_format, duration_ns, open_for_writing, open_output, watching
+from auditor.cli.options import (
+    as_text,
+    check_rules,
+    choose_format,
+    duration_ns,
+    open_for_writing,
+    open_output,
+    watching,
+)
 from auditor.errors import UsageError
 
 
@@ -40,7 +48,7 @@ def run(
 
     if not agents:
         raise UsageError("name at least one agent to watch, as --agent pid:1234 or --agent 'exe:*/claude'")
-    selectors = tuple(parse(agent) for agent in agents)
+    selectors = tuple(parse(as_text(agent)) for agent in agents)
     length = duration_ns(duration)
     paths = check_rules(rules)
     fd = open_output(output, 1)
