@@ -45,6 +45,8 @@ def _opened(opener: Callable[[], int]) -> int | HostError:
         return opener()
     except HostError as error:
         return error
+    except OSError as error:
+        return HostError(f"{error.filename}: {error.strerror}")
 
 
 def _attach_once(hook: Hook, loaded: Loaded, cgroups: int | HostError, tracefs: int | HostError) -> str:
