@@ -19,6 +19,7 @@ from typing import Final, NoReturn
 from auditor import assets
 from auditor.capture.tape import Writer
 from auditor.errors import AuditorError
+from auditor.host import procfs
 from auditor.host.privileges import drop_privileges
 from auditor.live.link import receive_blocks, send_word
 from auditor.live.options import Options
@@ -85,7 +86,7 @@ def _serve(options: Options, link: socket.socket) -> None:
     view, sinks = _open_sinks(options, lambda: _tell(link, {"quit": "quit"}))
     writer = None
     if options.capture is not None:
-        writer = Writer(os.fdopen(options.capture, "wb", buffering=0, closefd=False))
+        writer = Writer(os.fdopen(options.capture, "wb", buffering=0, closefd=False), _name(options.capture))
     pipeline = Pipeline(Engine(pack), sinks=sinks)
     # Before any thread is started, because rights are a thread's own; after the last import, because this user may not
     # be allowed to read where the program is installed.
@@ -105,10 +106,11 @@ def _open_sinks(options: Options, quit_run: Callable[[], None]) -> tuple[Abstrac
     view: AbstractContextManager[object] = nullcontext()
     if options.format == "json":
         stream = os.fdopen(options.output, "wb", buffering=1 << 16, closefd=False)
-        sinks.append(JsonLines(stream, events=options.events == "all"))
+        sinks.append(JsonLines(stream, events=options.events == "all", name=_name(options.output)))
     elif options.format == "text":
         text = os.fdopen(options.output, "w", encoding=_encoding(options.output), closefd=False)
-        sinks.append(TextSink(text, events=options.events, colour=os.isatty(options.output)))
+        colour, name = os.isatty(options.output), _name(options.output)
+        sinks.append(TextSink(text, events=options.events, colour=colour, name=name))
     else:
         from auditor.view.app import LiveView  # noqa: PLC0415 - rich is loaded for the view alone
 
@@ -122,6 +124,11 @@ def _open_sinks(options: Options, quit_run: Callable[[], None]) -> tuple[Abstrac
     return view, sinks
 
 
+def _name(fd: int) -> str:
+    """Name what a descriptor writes to, for errors."""
+    return {1: "standard output", 2: "standard error"}.get(fd) or procfs.link(f"/proc/self/fd/{fd}")
+
+
 def _encoding(fd: int) -> str:
-    """A terminal gets what its locale says that it shows; files and pipes get UTF-8 whatever the locale."""
+    """Give a terminal what its locale says that it shows; files and pipes get UTF-8 whatever the locale."""
     return locale.getencoding() if os.isatty(fd) else "utf-8"
