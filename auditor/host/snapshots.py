@@ -75,6 +75,8 @@ def read_process(pid: int, cgroups: Root | None = None) -> ProcessSnapshot | Non
     if found is None or status is None:
         return None
     executable, inode, flags = _executable(pid)
+    cwd = procfs.link(f"/proc/{pid}/cwd").removesuffix(_DELETED)
+    flags |= 0 if cwd else Flag.UNREADABLE
     cgroup_path = procfs.cgroup_path(pid)
     argv = procfs.read_bytes(f"/proc/{pid}/cmdline", TEXT_LIMIT + 1)
     environ = procfs.read_bytes(f"/proc/{pid}/environ", TEXT_LIMIT + 1)
@@ -104,7 +106,7 @@ def read_process(pid: int, cgroups: Root | None = None) -> ProcessSnapshot | Non
         comm=found.comm,
         tty=terminal_name(found.tty_device),
         executable=executable,
-        cwd=procfs.link(f"/proc/{pid}/cwd").removesuffix(_DELETED),
+        cwd=cwd,
         argv=argv[:TEXT_LIMIT],
         environ=environ[:TEXT_LIMIT],
     )
@@ -188,8 +190,8 @@ def _executable(pid: int) -> tuple[str, Inode, int]:
         inode = inode_at(f"/proc/{pid}/exe")
     except OSError:
         return path, inode, Flag.UNREADABLE
-    if inode.nlink == 0:
+    if inode.nlink == 0 and path.startswith(_MEMFD):
+        flags = Flag.DELETED | Flag.MEMFD  # keeps its "(deleted)": a decoded exec has it too
+    elif inode.nlink == 0:
         path, flags = path.removesuffix(_DELETED), Flag.DELETED
-    if path.startswith(_MEMFD):
-        flags |= Flag.MEMFD
     return path, inode, flags
