@@ -23,6 +23,9 @@ GROUP_LIMIT: Final = 64
 MEMORY_LIMIT: Final = 2048
 """Processes remembered for one stage, over all groups. Each may hold an exec's 8 KiB of arguments and environment."""
 
+LATENESS_NS: Final = 60_000_000_000
+"""What arrives later than this, beside what came after it, may find that forgotten."""
+
 
 class Moment(NamedTuple):
     """A match of a stage, with what its process ran then."""
@@ -122,7 +125,7 @@ class Progress:
         if stage:
             seen = self._seen[stage]
             if not seen.keep(group, place, moment):
-                seen.expire(moment.time_ns - self._span_ns)
+                seen.expire(moment.time_ns - self._span_ns - LATENESS_NS)
             self._newest_ns[stage] = max(self._newest_ns[stage], moment.time_ns)
             chain = self._precede(stage, moment, group)
         if chain is None or stage == self._last:
@@ -151,7 +154,7 @@ class Progress:
         """Keep a chain that is not whole yet, and continue it with what came before its time."""
         chains = self._chains[stage]
         now_ns = chain[-1].time_ns
-        chains.expire(now_ns - self._span_ns)
+        chains.expire(now_ns - self._span_ns - LATENESS_NS)
         members = chains.group(group)
         known = None if members is None else members.get(place)
         if known is None or known[0].time_ns <= chain[0].time_ns:
@@ -159,7 +162,7 @@ class Progress:
         following = stage + 1
         if self._newest_ns[following] <= now_ns:
             return None
-        for later in sorted((self._seen[following].group(group) or {}).values()):
+        for later in sorted((self._seen[following].group(group) or {}).values(), key=_last_time):
             in_time = now_ns < later.time_ns <= chain[0].time_ns + self._span_ns
             if not in_time or place not in self._places_before(later.process):
                 continue
