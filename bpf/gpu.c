@@ -81,6 +81,26 @@ static __always_inline u32 rdev_of(u32 fd)
 	return READ(u32, READ(u64, file, OFFSET_file_f_inode), OFFSET_inode_i_rdev);
 }
 
+/* What is counted under a key, from nothing where it is new; NULL where the table is full. */
+static __always_inline struct gpu_count *count_of(struct gpu_count_key *key, const struct label *label)
+{
+	struct gpu_count *count = gpu_counts.lookup(key);
+
+	if (count)
+		return count;
+	struct gpu_count nothing = {
+		.start_ns = label->start_ns,
+		.call_start_ns = label->call_start_ns,
+		.call_tgid = label->call_tgid,
+		.session = label->session,
+		.source = label->source,
+	};
+
+	/* Refused where another CPU was faster: what that one counted stays. */
+	gpu_counts.insert(key, &nothing);
+	return gpu_counts.lookup(key);
+}
+
 /* ---- probes ---- */
 
 int on_device(struct bpf_cgroup_dev_ctx *ctx)
@@ -148,30 +168,19 @@ int on_ioctl_exit(struct sys_exit_args *ctx)
 		.role = inflight->role,
 	};
 	struct label *label = labels.lookup(&key.tgid);
-	struct gpu_count *count = gpu_counts.lookup(&key);
 
 	gpu_inflight.delete(&pid_tgid);
 	if (!label)
 		return 0;
+	struct gpu_count *count = count_of(&key, label);
+
 	if (count) {
 		__sync_fetch_and_add(&count->count, 1);
 		if (ctx->ret < 0)
 			__sync_fetch_and_add(&count->errors, 1);
-		return 0;
-	}
-
-	struct gpu_count first = {
-		.count = 1,
-		.errors = ctx->ret < 0,
-		.start_ns = label->start_ns,
-		.call_start_ns = label->call_start_ns,
-		.call_tgid = label->call_tgid,
-		.session = label->session,
-		.source = label->source,
-	};
-
-	if (gpu_counts.update(&key, &first))
+	} else {
 		bump(GAUGE_GPU_COUNT_FULL, 1);
+	}
 	if (label->bits & LABEL_GPU_USED)
 		return 0;
 	label->bits |= LABEL_GPU_USED;
