@@ -81,6 +81,12 @@ def racer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return compiled("racer", tmp_path_factory)
 
 
+@pytest.fixture(scope="session")
+def caller(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the program of programs/caller.c, compiled."""
+    return compiled("caller", tmp_path_factory)
+
+
 def compiled(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Compile one of the programs beside this file."""
     compiler = shutil.which("cc")

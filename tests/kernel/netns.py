@@ -18,7 +18,9 @@ EXTERNAL = "203.0.113.66"
 SECOND = "203.0.113.77"
 EXTERNAL6 = "2001:db8::66"
 PORT = 4444
-CLOSED_PORT = 4445
+OTHER_PORT = 4445
+"""Datagrams are taken there, connections are not."""
+CLOSED_PORT = 4446
 
 _COMMANDS = (
     "link set lo up",
@@ -62,15 +64,20 @@ def _serve(ready: int) -> None:
     for command in _COMMANDS:
         subprocess.run(["ip", *command.split()], check=True)
     tcp = socket.create_server(("::", PORT), family=socket.AF_INET6, backlog=256, dualstack_ipv6=True)
-    udp = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-    udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-    udp.bind(("::", PORT))
+    udp = [_datagram_socket(port) for port in (PORT, OTHER_PORT)]
     os.write(ready, b"!")
     os.close(ready)
     while True:
-        readable, _, _ = select.select([tcp, udp], [], [])
-        if tcp in readable:
-            with contextlib.suppress(OSError):
-                tcp.accept()[0].close()
-        if udp in readable:
-            udp.recv(65536)
+        for ready_one in select.select([tcp, *udp], [], [])[0]:
+            if ready_one is tcp:
+                with contextlib.suppress(OSError):
+                    tcp.accept()[0].close()
+            else:
+                ready_one.recv(65536)
+
+
+def _datagram_socket(port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    sock.bind(("::", port))
+    return sock
