@@ -49,7 +49,7 @@ class Pipeline:
     """Decode, lineage, rules, sinks."""
 
     def __init__(self, engine: Judge, *, sinks: Sequence[Sink] = (), table: Table | None = None) -> None:
-        self.table: Final = table or Table()
+        self.table: Final = Table() if table is None else table
         self._engine = engine
         self._sinks = tuple(sinks)
         self._forgotten: dict[str, int] = {}

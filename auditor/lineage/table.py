@@ -45,7 +45,7 @@ class Table:
     def __init__(self, capacity: int = CAPACITY, exited: int = EXITED, ancestry: Ancestry | None = None) -> None:
         self._capacity = capacity
         self._exited_limit = exited
-        self._ancestry = ancestry or Ancestry()
+        self._ancestry = Ancestry() if ancestry is None else ancestry
         self._boot = _UNKNOWN_BOOT
         self._live: dict[tuple[int, int], Process] = {}
         self._exited: dict[tuple[int, int], Process] = {}
