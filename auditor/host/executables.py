@@ -1,8 +1,8 @@
 """Opening the file that a process runs, or ran a moment ago, without touching anything that the watched could hang.
 
 A watched process may serve a file system itself (FUSE). Opening one of its files for reading, or walking a path through
-it, waits for that process. So files are opened without being opened (O_PATH), paths are walked only as far as the kernel
-has them in memory, and what lies on FUSE is handed on unopened: the facts worker may hang, this process may not.
+it, waits for that process. So files are opened without being opened (O_PATH), paths are walked only as far as the
+kernel has them in memory, and what lies on FUSE is handed on unopened: the facts worker may hang, this process may not.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
@@ -42,18 +43,19 @@ def open_executable(tgid: int, parent_tgid: int, path: bytes, *, size: int, ctim
     return None
 
 
-def _places(tgid: int, parent_tgid: int, path: bytes) -> list[int]:
+def _places(tgid: int, parent_tgid: int, path: bytes) -> Iterator[int]:
+    """Open the places where the file may be, one after the other; each descriptor is the caller's."""
     with suppress(OSError):
-        return [os.open(f"/proc/{tgid}/exe", _FLAGS)]
-    found = []
+        yield os.open(f"/proc/{tgid}/exe", _FLAGS)
+        return
     for root in (f"/proc/{parent_tgid}/root", "/"):
         with suppress(OSError):
             directory = os.open(root, _FLAGS | os.O_DIRECTORY)
             try:
-                found.append(_open_cached(directory, path))
+                found = _open_cached(directory, path)
             finally:
                 os.close(directory)
-    return found
+            yield found
 
 
 def _open_cached(root: int, path: bytes) -> int:

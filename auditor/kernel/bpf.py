@@ -10,7 +10,6 @@ import ctypes
 import errno
 import fcntl
 import os
-import platform
 import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -30,9 +29,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def _call(which: int, *arguments: object) -> int:
     try:
-        number = _NUMBERS[platform.machine()][which]
+        number = _NUMBERS[os.uname().machine][which]
     except KeyError:
-        raise OSError(errno.ENOSYS, f"no system call numbers known for {platform.machine()}") from None
+        raise OSError(errno.ENOSYS, f"no system call numbers known for {os.uname().machine}") from None
     result = int(_libc.syscall(ctypes.c_long(number), *arguments))
     if result < 0:
         code = ctypes.get_errno()

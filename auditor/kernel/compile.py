@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import platform
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -64,7 +63,7 @@ def compile_probes(text: str, constants: Mapping[str, int], hooks: Iterable[Hook
 
     """
     bcc = import_bcc()
-    uname = platform.uname()
+    uname = os.uname()
     with tempfile.TemporaryDirectory(prefix="auditor-headers-") as headers:
         write_headers(Path(headers), uname.release, uname.machine)
         os.environ["BCC_KERNEL_SOURCE"] = headers

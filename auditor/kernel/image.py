@@ -1,7 +1,7 @@
 """Compiled probes as data: what a compiler made, and loading it into the kernel with nothing but bpf(2).
 
-An image outlives the compiler: it can be kept on disk, and the next start needs neither bcc nor the third of a second and
-the hundred megabytes that it takes.
+An image outlives the compiler: it can be kept on disk, and the next start needs neither bcc nor the time and the memory
+that it takes.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +42,7 @@ class Check:
 
 def check_host() -> list[Check]:
     """Look at everything that can be told without loading a probe."""
-    uname = platform.uname()
+    uname = os.uname()
     return [
         Check("kernel", _release(uname.release) >= (5, 8), f"{uname.release} (5.8 or later is needed)"),
         Check("architecture", uname.machine == "x86_64", f"{uname.machine} (x86_64 is supported)"),

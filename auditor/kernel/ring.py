@@ -11,7 +11,7 @@ The reader is not woken for ordinary records (that is what would cost the watche
 from __future__ import annotations
 
 import mmap
-import platform
+import os
 import struct
 from contextlib import suppress
 from typing import Final
@@ -33,15 +33,17 @@ class Ring:
                 would not do.
 
         """
-        if platform.machine() != "x86_64":
+        if os.uname().machine != "x86_64":
             # Python cannot say "load-acquire"; x86 does not need it.
-            raise HostError(f"reading the ring on {platform.machine()} needs memory barriers that are not there yet")
+            raise HostError(f"reading the ring on {os.uname().machine} needs memory barriers that are not there yet")
         self.fd = fd
         self._size = size
         try:
             self._consumer = mmap.mmap(fd, mmap.PAGESIZE, offset=0)
             # The kernel maps the data twice in a row; once is enough here, and half the memory.
             self._shared = mmap.mmap(fd, mmap.PAGESIZE + size, prot=mmap.PROT_READ, offset=mmap.PAGESIZE)
+            for mapping in (self._consumer, self._shared):
+                mapping.madvise(mmap.MADV_DONTFORK)  # a child that is forked later has no business here
         except OSError as error:
             raise HostError(f"cannot map the ring buffer: {error.strerror}") from error
         view = memoryview(self._shared)

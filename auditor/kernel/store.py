@@ -1,12 +1,11 @@
 """Compiled probes kept from one start to the next, for as long as the host is not booted anew.
 
-The store is root's alone, because what is in it is loaded into the kernel: a folder or file that anyone else may write is
-not read.
+The store is root's alone, because what is in it is loaded into the kernel: a folder or file that anyone else may write
+is not read.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import stat
@@ -29,6 +28,8 @@ def image_key(text: str, limits: Mapping[str, int], boot_id: str) -> str:
 
     It holds for one boot: the offsets of kernel structs that were compiled in hold for the running kernel only.
     """
+    import hashlib  # noqa: PLC0415 - brings OpenSSL, for the loader's child alone
+
     return hashlib.sha256(json.dumps([_FORMAT, text, dict(sorted(limits.items())), boot_id]).encode()).hexdigest()
 
 

@@ -193,7 +193,7 @@ class Executable(NamedTuple):
     size: int
     ctime_ns: int
     status: str
-    """`ok`, or why there are no facts: `not-elf`, `malformed`, `too-large`, `timeout`, `unreadable`."""
+    """`ok`, or why there are no facts, or not all: `not-elf`, `malformed`, `too-large`, `timeout`, `crashed`, `unreadable`."""
     format: str
     """`elf`, `script`, `other`."""
     libraries: tuple[str, ...]
@@ -314,7 +314,20 @@ class End(NamedTuple):
 
 
 Event: TypeAlias = (
-    Fork | Exec | Exit | Connect | GpuOpen | GpuUse | GpuSummary | Executable | Session | ToolCall | Start | Loss | Tick | End
+    Fork
+    | Exec
+    | Exit
+    | Connect
+    | GpuOpen
+    | GpuUse
+    | GpuSummary
+    | Executable
+    | Session
+    | ToolCall
+    | Start
+    | Loss
+    | Tick
+    | End
 )
 
 Header: TypeAlias = tuple[Any, ...]
