@@ -1,4 +1,4 @@
-"""Events: decoded records, one type a kind.
+r"""Events: decoded records, one type a kind.
 
 Each type opens with the same ten fields as a record's header. They are written out in every class rather than nested,
 because building one flat NamedTuple is what a hundred thousand connects a second can afford.
@@ -193,7 +193,10 @@ class Executable(NamedTuple):
     size: int
     ctime_ns: int
     status: str
-    """`ok`, or why there are no facts, or not all: `not-elf`, `malformed`, `too-large`, `timeout`, `crashed`, `unreadable`."""
+    """`ok`, or why there are no facts, or not all.
+
+    `not-elf`, `malformed`, `too-large`, `timeout`, `crashed`, `unreadable`.
+    """
     format: str
     """`elf`, `script`, `other`."""
     libraries: tuple[str, ...]
