@@ -77,6 +77,7 @@ class Probes:
         self._watching = threading.Lock()
         maps = loaded.maps
         self.ring = Ring(maps["ring"], limits["RING_PAGES"] * mmap.PAGESIZE)
+        self._label_limit = limits["LABELS"]
         self._labels = bpf.Map(maps["labels"], 4, _LABEL.size)
         self._settings = bpf.Map(maps["settings"], 4, 8)
         self._devices = bpf.Map(maps["gpu_devices"], 4, 4)
@@ -102,7 +103,7 @@ class Probes:
             self._labels.set(struct.pack("<I", tgid), _LABEL.pack(*label))
         except OSError as error:
             if error.errno == errno.E2BIG:
-                raise HostError(f"more than {LIMITS['LABELS']} processes are tracked; name fewer agents") from error
+                raise HostError(f"more than {self._label_limit} processes are tracked; name fewer agents") from error
             raise
 
     def label(self, tgid: int) -> Label | None:
