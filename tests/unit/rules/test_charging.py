@@ -77,7 +77,10 @@ def test_quality_tells_of_cut_arguments_and_where_the_label_came_from() -> None:
 def test_losses_count_from_the_tool_calls_start() -> None:
     """A loss reported then or later may have taken what would have spoken for or against."""
     losses = (make_loss(SECOND - 1, ring_exec=1), make_loss(SECOND, ring_exec=2), make_loss(2 * SECOND, label_full=4))
-    assert alert(make_exec(100, time_ns=9 * SECOND), losses=losses).quality.losses == (("label.full", 4), ("ring.exec", 2))
+    assert alert(make_exec(100, time_ns=9 * SECOND), losses=losses).quality.losses == (
+        ("label.full", 4),
+        ("ring.exec", 2),
+    )
 
 
 def test_an_id_is_of_the_rule_and_the_events() -> None:

@@ -144,7 +144,13 @@ def test_the_window_is_inclusive() -> None:
 def test_facts_that_come_late_raise_the_alert_of_a_detection_once() -> None:
     """An exec is judged again when its file is known; what matched without the facts does not match again."""
     engine = Engine(
-        Pack((detection("marked", MARKED), detection("either", ("or", MARKED, SSH), suppress_ns=0), detection("ssh", SSH)))
+        Pack(
+            (
+                detection("marked", MARKED),
+                detection("either", ("or", MARKED, SSH), suppress_ns=0),
+                detection("ssh", SSH),
+            )
+        )
     )
     start = make_exec(100, ("ssh",))
     facts = make_executable(start, marks=("client:openssh",))
@@ -162,10 +168,13 @@ def test_facts_that_come_after_the_connection_complete_the_sequence() -> None:
 
 
 def test_a_connection_waits_for_the_facts_about_its_process() -> None:
-    """A rule over a connection that reads facts is decided when they come, also for a child that inherited the program."""
+    """A rule over a connection that reads facts is decided when they come, for a child that inherited too."""
     rule = detection("r", ("and", OUTSIDE, MARKED), "network_connection")
     start = make_exec(100, ("sync",))
-    connects = [make_connect(101, call=100, time_ns=3 * SECOND), make_connect(101, "10.0.0.1", call=100, time_ns=4 * SECOND)]
+    connects = [
+        make_connect(101, call=100, time_ns=3 * SECOND),
+        make_connect(101, "10.0.0.1", call=100, time_ns=4 * SECOND),
+    ]
     facts = make_executable(start, marks=("client:openssh",), time_ns=5 * SECOND)
     (alert,) = fold(Engine(Pack((rule,))), start, make_fork(101, 100, call=100), *connects, facts)
     assert alert.evidence[0].event == connects[0]
@@ -177,7 +186,11 @@ def test_losses_since_the_tool_call_began_stand_on_the_alert() -> None:
     """Losses reported before the tool call are not the alert's; those since are summed up."""
     engine = Engine(Pack((detection("r", SSH),)))
     start = make_exec(100, ("ssh",), time_ns=9 * SECOND)
-    losses = [make_loss(SECOND // 2, ring_exec=7), make_loss(4 * SECOND, ring_exec=2), make_loss(8 * SECOND, ring_exec=1)]
+    losses = [
+        make_loss(SECOND // 2, ring_exec=7),
+        make_loss(4 * SECOND, ring_exec=2),
+        make_loss(8 * SECOND, ring_exec=1),
+    ]
     (alert,) = fold(engine, *losses, start)
     assert alert.quality.losses == (("ring.exec", 3),)
 

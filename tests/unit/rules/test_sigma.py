@@ -59,7 +59,10 @@ def problems(folder: Path, *texts: str) -> list[str]:
 
 def test_a_detection_is_read_with_what_its_alerts_say(tmp_path: Path) -> None:
     """Title, level, tags, author, references and the one-line description come along."""
-    text = RULE + "tags: [attack.t1572]\nauthor: A. Uthor\ndescription: |\n  two\n  lines\nreferences: [https://example.org]\n"
+    text = (
+        RULE
+        + "tags: [attack.t1572]\nauthor: A. Uthor\ndescription: |\n  two\n  lines\nreferences: [https://example.org]\n"
+    )
     (rule,) = read(tmp_path, text).detections
     assert rule.key == "a_rule"
     assert rule.category == "process_creation"
@@ -116,13 +119,19 @@ def test_every_problem_of_every_file_is_told_at_once(tmp_path: Path) -> None:
         (("condition: selection", "condition: 1 of x_*"), "rule0.yml:10: condition: no detection is called 'x_*'"),
         (("condition: selection", "condition: selection and"), "rule0.yml:10: condition:"),
         (("  condition: selection\n", ""), "a detection needs a 'condition'"),
-        (("Image|endswith: /ssh", "DestinationPort: 22"), "rule0.yml:9: unknown field 'DestinationPort' in process_creation: it is"),
+        (
+            ("Image|endswith: /ssh", "DestinationPort: 22"),
+            "rule0.yml:9: unknown field 'DestinationPort' in process_creation: it is",
+        ),
         (("Image|endswith: /ssh", "Image|sounds: /ssh"), "rule0.yml:9: Unknown modifier"),
         (("Image|endswith: /ssh", "Image|cidr: 10.0.0.0/8"), "rule0.yml:9: Image is a text"),
         (("Image|endswith: /ssh", "ProcessId: many"), "rule0.yml:9: ProcessId is a number, not 'many'"),
         (("Image|endswith: /ssh", "ProcessId|gt: many"), "rule0.yml:9:"),
         (("Image|endswith: /ssh", "ExecutableMemfd: 7"), "rule0.yml:9: ExecutableMemfd is true or false"),
-        (("Image|endswith: /ssh", "Image|fieldref: ParentImage"), "rule0.yml:9: Image is a text: a test by FieldReference"),
+        (
+            ("Image|endswith: /ssh", "Image|fieldref: ParentImage"),
+            "rule0.yml:9: Image is a text: a test by FieldReference",
+        ),
         (("Image|endswith: /ssh", "Image|expand: '%list%'"), "rule0.yml:9: '%list%' has a placeholder"),
         (("Image|endswith: /ssh", "CommandLine|re: '(a+)+$(?=b)'"), "rule0.yml:9:"),
         (("    Image|endswith: /ssh", "    - ssh"), "rule0.yml:8: keywords without a field"),
@@ -148,11 +157,17 @@ def test_a_mistake_is_told_with_its_line(tmp_path: Path, change: tuple[str, str]
     ("change", "expected"),
     [
         (("type: temporal_ordered", "type: temporal"), "rule2.yml:5: type 'temporal' is not supported yet"),
-        (("type: temporal_ordered", "type: temporally"), "rule2.yml:5: type 'temporally' is not a Sigma correlation type"),
+        (
+            ("type: temporal_ordered", "type: temporally"),
+            "rule2.yml:5: type 'temporally' is not a Sigma correlation type",
+        ),
         (("timespan: 30s", "until: x"), "rule2.yml:8: 'until' is not known in 'correlation'"),
         (("  timespan: 30s\n", ""), "a correlation needs a 'timespan'"),
         (("timespan: 30s", "timespan: 500ms"), "rule2.yml:8: 'timespan' is a time"),
-        (("timespan: 30s", "timespan: 30s\n  aliases: {a: {a_rule: Image}}"), "rule2.yml:9: 'aliases' is not supported yet"),
+        (
+            ("timespan: 30s", "timespan: 30s\n  aliases: {a: {a_rule: Image}}"),
+            "rule2.yml:9: 'aliases' is not supported yet",
+        ),
         (("timespan: 30s", "timespan: 30s\n  condition: {gte: 2}"), "rule2.yml:9: 'condition' is not supported yet"),
         (("[a_rule, other_rule]", "[a_rule]"), "rule2.yml:6: an order needs two rules or more"),
         (("[a_rule, other_rule]", "[a_rule, a_sequence]"), "rule2.yml:6: 'a_sequence' is no detection"),
@@ -206,7 +221,9 @@ def test_a_path_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
 
 def test_the_engine_needs_no_parser() -> None:
     """Who matches events imports neither pySigma nor YAML."""
-    code = "import sys, auditor.rules.engine, auditor.rules.pack; print('sigma' in sys.modules or 'yaml' in sys.modules)"
+    code = (
+        "import sys, auditor.rules.engine, auditor.rules.pack; print('sigma' in sys.modules or 'yaml' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 
