@@ -24,7 +24,7 @@ FULL: dict[str, Part] = {
     "footprint": lambda toolkit: footprint.measure(toolkit, starts=9, idle_s=10),
     "latency": lambda toolkit: latency.measure(toolkit, offences=200, new_files=30),
     "floods": lambda toolkit: floods.measure(toolkit, seconds=5),
-    "overhead": lambda toolkit: overhead.measure(toolkit, rounds=16, peer_rounds=6, length=1),
+    "overhead": lambda toolkit: overhead.measure(toolkit, rounds=20, peer_rounds=6, length=1),
 }
 QUICK: dict[str, Part] = {
     "footprint": lambda toolkit: footprint.measure(toolkit, starts=2, idle_s=1),
@@ -33,6 +33,9 @@ QUICK: dict[str, Part] = {
     "overhead": lambda toolkit: overhead.measure(toolkit, rounds=1, peer_rounds=1, length=0.1),
 }
 """The same, only to see that it works: its figures mean nothing."""
+
+_IDLE = 0.5
+"""The load average (of a minute) up to which a machine is quiet."""
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "overhead.md"
 
@@ -67,6 +70,8 @@ def _measure(parts: dict[str, Part], names: list[str]) -> dict[str, Any]:
     if os.geteuid() != 0:
         raise BenchError("measuring needs root, because what is measured does: run it with sudo")
     results: dict[str, Any] = {"machine": machine.describe()}
+    if os.getloadavg()[0] > _IDLE:
+        report("this machine is busy: what it measures now is noise")
     with tempfile.TemporaryDirectory(prefix="auditor-bench-", ignore_cleanup_errors=True) as folder:
         # The auditor's engine is nobody, and what it is given to run must be readable.
         Path(folder).chmod(0o755)

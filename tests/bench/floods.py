@@ -74,12 +74,13 @@ def _flood(
         module = ("tests.bench.standin", str(agent.pid), *_STAND_IN[1:]) if stand_in else ()
         with Auditor(toolkit, agent.pid, module=module) as auditor:
             stream, pids = auditor.stream, auditor.pids
-            before = processes.cpu_ns(pids)
+            before = [processes.cpu_ns(pid) for pid in pids]
             work = agent.run(load)
             total = made(work)
             if complete and not stand_in:
                 stream.wait(lambda: delivered(stream) + sum(stream.lost[what] for what in losses) >= total, _PATIENCE_S)
-            spent = processes.cpu_ns(pids) - before
+            spent = [processes.cpu_ns(pid) - start for pid, start in zip(pids, before, strict=True)]
+            names = [processes.name(pid) for pid in pids]
             rss, _ = processes.memory_kib(pids)
         got = delivered(stream)
         counted = sum(stream.lost[what] for what in losses)
@@ -91,6 +92,7 @@ def _flood(
         "delivered": got,
         "lost": counted,
         "losses": dict(stream.lost),
-        "cpu_us_per_event": spent / 1000 / got if got else None,
+        "cpu_us_per_event": sum(spent) / 1000 / got if got else None,
+        "cpu_us": [[name, ns / 1000] for name, ns in zip(names, spent, strict=True)],
         "rss_kib": rss,
     }

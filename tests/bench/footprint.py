@@ -23,9 +23,9 @@ def measure(toolkit: Toolkit, *, starts: int, idle_s: float) -> dict[str, Any]:
         pids = auditor.pids
         rss, pss = processes.memory_kib(pids)
         each = {f"{processes.name(pid)} {pid}": processes.memory_kib([pid]) for pid in pids}
-        before, begun = processes.cpu_ns(pids), time.monotonic()
+        before, begun = sum(map(processes.cpu_ns, pids)), time.monotonic()
         time.sleep(idle_s)
-        idle = (processes.cpu_ns(pids) - before) / 1e9 / (time.monotonic() - begun)
+        idle = (sum(map(processes.cpu_ns, pids)) - before) / 1e9 / (time.monotonic() - begun)
     report("footprint: memory")
     return {
         "start_s": asdict(Spread.of(times)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 
 _CPUCLOCK_SCHED = 2
@@ -16,13 +17,14 @@ def family(pid: int) -> list[int]:
     found = [pid]
     for parent in found:
         for tasks in Path(f"/proc/{parent}/task").glob("*/children"):
-            found += map(int, tasks.read_text().split())
+            with suppress(OSError):  # a thread that has ended meanwhile
+                found += map(int, tasks.read_text().split())
     return found
 
 
-def cpu_ns(pids: list[int]) -> int:
-    """Return the CPU time of processes, all their threads, in nanoseconds."""
-    return sum(time.clock_gettime_ns(~pid << 3 | _CPUCLOCK_SCHED) for pid in pids)
+def cpu_ns(pid: int) -> int:
+    """Return the CPU time of a process, all its threads, in nanoseconds."""
+    return time.clock_gettime_ns(~pid << 3 | _CPUCLOCK_SCHED)
 
 
 def memory_kib(pids: list[int]) -> tuple[int, int]:

@@ -69,9 +69,7 @@ def test_leash_holds_a_program_to_one_cpu(toolkit: Toolkit) -> None:
 def test_leash_ends_with_its_holder(toolkit: Toolkit) -> None:
     """A program on the leash ends when what started it is killed."""
     leashed = toolkit.leash("sh", "-c", "echo $$; exec sleep 600")
-    holder = subprocess.Popen(
-        ["/bin/sh", "-c", '"$@"; :', "sh", *leashed], stdout=subprocess.PIPE, text=True
-    )
+    holder = subprocess.Popen(["/bin/sh", "-c", '"$@"; :', "sh", *leashed], stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None
     leashed_pid = os.pidfd_open(int(holder.stdout.readline()))
     holder.kill()
