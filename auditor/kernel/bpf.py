@@ -62,8 +62,9 @@ class RefusedError(OSError):
 
 def create_map(shape: MapShape) -> int:
     """Make a map; returns its descriptor. Raises OSError."""
+    # ..., inner_map_fd, numa_node, map_name
     attributes = struct.pack(
-        "<IIIIIIIi16s", shape.type, shape.key_size, shape.value_size, shape.max_entries, shape.flags, 0, 0, 0,
+        "<IIIIIII16s", shape.type, shape.key_size, shape.value_size, shape.max_entries, shape.flags, 0, 0,
         shape.name.encode()[:15],
     )  # fmt: skip
     return _bpf(_MAP_CREATE, attributes)
