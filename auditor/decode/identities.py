@@ -146,6 +146,8 @@ class Identities:
         if known is not None:
             return known
         _remember(self._calls, (session, id), first)
+        if _parse(id) == first:
+            return first  # its default name, which lineage gives it anyway
         head = (
             Kind.TOOL_CALL,
             0,

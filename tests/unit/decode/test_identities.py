@@ -101,6 +101,15 @@ def test_names_come_once() -> None:
     assert reader(Kind.CONNECT, doc(100, **label)).news == ()
 
 
+def test_default_name_of_a_call_is_no_news() -> None:
+    """A call that is named after its first process was given no name."""
+    reader = Reader()
+    own = {"auditor__tool_call__id": "0b07b07b.100.5", "auditor__tool_call__entity_id": "0b07b07b.100.5"}
+    who = reader(Kind.EXEC, doc(100, process__entity_id="0b07b07b.100.5", auditor__session__id="s", **own))
+    assert [type(event) for event in who.news] == [Session]
+    assert who.header[7:9] == (5, 100)
+
+
 def test_call_repeated_on_descendants_is_one_call() -> None:
     """A call's name on a descendant's document means the call of the process that had it first."""
     reader = Reader()
