@@ -56,13 +56,15 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     try:
+        if options.write:
+            _write("")  # before the minutes that it takes to have something to write
         results = _measure(QUICK if options.quick else FULL, options.parts or list(FULL))
+        text = render_all([_machine_table(results["machine"]), *tables(results)])
+        if options.write:
+            _write(text)
     except BenchError as error:
         report(str(error))
         sys.exit(1)
-    text = render_all([_machine_table(results["machine"]), *tables(results)])
-    if options.write:
-        DOCUMENT.write_text(replace_between(DOCUMENT.read_text(), text))
     sys.stdout.write(json.dumps(results, indent=1) + "\n" if options.json else text)
 
 
@@ -80,6 +82,15 @@ def _measure(parts: dict[str, Part], names: list[str]) -> dict[str, Any]:
             if name in names:
                 results[name] = measure(toolkit)
     return results
+
+
+def _write(text: str) -> None:
+    try:
+        document = replace_between(DOCUMENT.read_text(), text)
+        if text:
+            DOCUMENT.write_text(document)
+    except (OSError, ValueError) as error:
+        raise BenchError(f"{DOCUMENT}: {error}") from error
 
 
 def _machine_table(described: dict[str, str]) -> Table:
