@@ -22,6 +22,8 @@ WAITING_LIMIT: Final = 4096
 """Processes whose events wait for facts about their executable."""
 LOSSES_LIMIT: Final = 1024
 
+_new = tuple.__new__
+
 _Group = Callable[[Event, Process], object]
 
 
@@ -89,8 +91,8 @@ class Engine:
         if matcher is None:
             return []
         found = matcher.match(event, process)
-        if matcher.open is not None and process.facts is None:
-            self._wait(matcher.open(event, process), found, event, process)
+        if matcher.open is not None and process.facts is None and (hopeful := matcher.open(event, process)):
+            self._wait(hopeful, found, event, process)
         return self._conclude(found, event, process) if found else []
 
     def lose(self, event: Loss) -> None:
@@ -156,14 +158,16 @@ class Engine:
 
     def _wait(self, hopeful: list[int], found: list[int], event: Event, process: Process) -> None:
         """Remember the event for the rules that facts could still make match it; of each rule, the last event."""
-        undecided = [number for number in hopeful if number not in found]
-        if not undecided:
-            return
-        _, events = self._waiting.setdefault(process.entity_id, (process, {}))
-        events.update(dict.fromkeys(undecided, event))
-        if len(self._waiting) > WAITING_LIMIT:
-            del self._waiting[next(iter(self._waiting))]
-            self._forgotten += 1
+        waiting = self._waiting.get(process.entity_id)
+        for number in hopeful:
+            if number in found:
+                continue
+            if waiting is None:
+                waiting = self._waiting[process.entity_id] = (process, {})
+                if len(self._waiting) > WAITING_LIMIT:
+                    del self._waiting[next(iter(self._waiting))]
+                    self._forgotten += 1
+            waiting[1][number] = event
 
     def _review(self, process: Process) -> list[Alert]:
         """Look again at the exec of a process, and at the events of all that the same facts are about."""
@@ -188,4 +192,4 @@ class Engine:
 
 def _moment(event: Event, process: Process) -> Moment:
     # As Moment(...) does, without its detour through a Python function: one a connection.
-    return tuple.__new__(Moment, (event.time_ns, event, process, process.args, process.executable))
+    return _new(Moment, (event.time_ns, event, process, process.args, process.executable))

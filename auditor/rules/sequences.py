@@ -49,8 +49,9 @@ class Memory(Generic[_Item]):
         self._group_limit = group_limit
         self._limit = limit
         self._groups: dict[Any, dict[str, _Item]] = {}
-        self._size = 0
-        self._latest: tuple[Any, str] | None = None
+        self._latest: tuple[Any, str, dict[str, _Item]] = (None, "", {})
+        self.size = 0
+        """How many items there are."""
         self.evictions = 0
 
     def group(self, group: object) -> dict[str, _Item] | None:
@@ -59,20 +60,19 @@ class Memory(Generic[_Item]):
 
     def keep(self, group: object, place: str, item: _Item) -> bool:
         """Remember an item in the place of an earlier one; tells whether it is the same place as the last time."""
-        if self._latest == (group, place):  # nobody came between: the order stays as it is
-            self._groups[group][place] = item
+        last_group, last_place, members = self._latest
+        if place == last_place and group == last_group and place in members:
+            members[place] = item  # nobody came between: the order stays as it is
             return True
-        self._latest = (group, place)
-        members = self._groups.pop(group, None)
-        if members is None:
-            members = {}
+        members = self._groups.pop(group, {})
         self._groups[group] = members
+        self._latest = (group, place, members)
         if members.pop(place, None) is None:
-            self._size += 1
+            self.size += 1
         members[place] = item
         if len(members) > self._group_limit:
             self._drop(members)
-        if self._size > self._limit:
+        if self.size > self._limit:
             oldest = next(iter(self._groups))
             self._drop(self._groups[oldest])
             if not self._groups[oldest]:
@@ -86,18 +86,13 @@ class Memory(Generic[_Item]):
             last = next(reversed(members.values()))
             if _last_time(last) >= before_ns:
                 return
-            self._size -= len(members)
-            self._latest = None
+            self.size -= len(members)
+            members.clear()
             del self._groups[oldest]
 
-    def __bool__(self) -> bool:
-        """Whether anything is remembered."""
-        return self._size > 0
-
     def _drop(self, members: dict[str, _Item]) -> None:
-        self._latest = None
         del members[next(iter(members))]
-        self._size -= 1
+        self.size -= 1
         self.evictions += 1
 
 
@@ -106,6 +101,7 @@ class Progress:
 
     def __init__(self, rule: Sequence, group_limit: int = GROUP_LIMIT, limit: int = MEMORY_LIMIT) -> None:
         self._join: Join = rule.join
+        self._by_process = rule.join in {"self-or-descendant", "parent-child"}
         self._span_ns = rule.span_ns
         self._last = len(rule.stages) - 1
         self._chains = [Memory[Chain](group_limit, limit) for _ in rule.stages]
@@ -135,7 +131,7 @@ class Progress:
     def _precede(self, stage: int, moment: Moment, group: object) -> Chain | None:
         """Find the chain that the moment continues; of several, the one that began last."""
         chains = self._chains[stage - 1]
-        if not chains:
+        if not chains.size:
             return None
         members = chains.group(group)
         if members is None:
@@ -178,9 +174,9 @@ class Progress:
 
     def _place(self, process: Process) -> str:
         """Give where a match of the process is kept."""
-        if self._join == "none":
-            return ""
-        return _tree(process) if self._join == "same-tree" else process.entity_id
+        if self._by_process:
+            return process.entity_id
+        return _tree(process) if self._join == "same-tree" else ""
 
     def _places_before(self, process: Process) -> Iterator[str]:
         """Give the places of the processes that the stage before may have matched."""

@@ -147,7 +147,7 @@ def test_what_is_too_old_goes_without_being_counted() -> None:
     memory.expire(5)
     assert memory.group("old") is None
     assert memory.group("new")
-    assert memory
+    assert memory.size == 1
     assert memory.evictions == 0
 
 
