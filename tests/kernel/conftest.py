@@ -14,6 +14,7 @@ from auditor import assets
 from auditor.host.mounts import open_cgroup_root, open_tracefs
 from auditor.kernel.loader import Loaded, Loader
 from auditor.kernel.probes import Probes
+from auditor.kernel.store import Store
 from tests.conftest import kernel_obstacle
 from tests.kernel.netns import Network
 from tests.kernel.watching import Watch
@@ -36,10 +37,16 @@ def tracefs() -> Iterator[int]:
 
 
 @pytest.fixture(scope="session")
-def loaded() -> Iterator[Loaded]:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Give where the compiled probes are kept, so that the tests compile them once."""
+    return Store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="session")
+def loaded(store: Store) -> Iterator[Loaded]:
     """Give the probes, compiled and loaded with the usual limits."""
     assert kernel_obstacle() is None
-    found = Loader(assets.probes()).finish()
+    found = Loader(assets.probes(), store=store).finish()
     yield found
     for fd in (*found.programs.values(), *found.maps.values()):
         os.close(fd)

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from auditor.kernel.catalog import HOOKS
+from auditor.kernel.store import Store
 from tests.kernel.watching import PATIENCE_S
 
 BPF = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
@@ -30,8 +31,9 @@ from auditor import assets
 from auditor.host.mounts import open_cgroup_root, open_tracefs
 from auditor.kernel.loader import Loader
 from auditor.kernel.probes import Probes
+from auditor.kernel.store import Store
 
-loaded = Loader(assets.probes()).finish()
+loaded = Loader(assets.probes(), store=Store(Path(sys.argv[1]))).finish()
 probes = Probes(loaded, open_cgroup_root())
 probes.watch_ioctl(open_tracefs())
 for fd in sorted(map(int, os.listdir("/proc/self/fdinfo"))):
@@ -79,10 +81,14 @@ def attached_to_root(cgroup_root: int) -> set[int]:
 
 
 @pytest.fixture
-def holder(root: Path) -> Iterator[subprocess.Popen[str]]:
+def holder(root: Path, store: Store) -> Iterator[subprocess.Popen[str]]:
     """Give a process that has the probes attached, those for ioctls too."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER], cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLDER, str(store._folder)],
+        cwd=root,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     yield process
     process.kill()
@@ -121,7 +127,7 @@ def test_killed_process_leaves_nothing_attached(holder: subprocess.Popen[str], c
         assert not attached_to_root(cgroup_root) & held["prog_id"]
 
 
-def test_program_started_meanwhile_holds_nothing(root: Path) -> None:
+def test_program_started_meanwhile_holds_nothing(root: Path, store: Store) -> None:
     """No descriptor of a program, link or map goes on to a program that the holder's process becomes the parent of."""
     code = HOLDER.replace(
         'print("ready", flush=True)',
@@ -130,7 +136,12 @@ def test_program_started_meanwhile_holds_nothing(root: Path) -> None:
         "print('ready', flush=True)",
     )
     shown = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, str(store._folder)],
+        cwd=root,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     assert "prog_id" in shown
     assert "ready" in shown

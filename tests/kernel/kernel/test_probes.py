@@ -13,6 +13,7 @@ from auditor.kernel.catalog import HOOKS, LIMITS, Hook
 from auditor.kernel.image import Loaded
 from auditor.kernel.loader import Loader
 from auditor.kernel.probes import AGENT, CALL_ROOT, Label, Probes, tracepoint_id, try_hook
+from auditor.kernel.store import Store
 from auditor.model.records import LabelSource
 from tests.kernel.watching import Watch, become, fork, wait
 
@@ -97,9 +98,9 @@ def test_hook_in_the_wrong_place_is_refused(loaded: Loaded, tmp_path: Path, hook
     os.close(nowhere)
 
 
-def test_refused_hook_is_named(cgroup_root: int) -> None:
+def test_refused_hook_is_named(cgroup_root: int, store: Store) -> None:
     """Probes of which the kernel refused one are not used: the message says what is missing, and why."""
-    loaded = Loader(assets.probes()).finish()
+    loaded = Loader(assets.probes(), store=store).finish()
     try:
         refused = loaded._replace(refused={"on_connect6": "Permission denied"})
         with pytest.raises(HostError, match="the kernel refuses the probe for connect over IPv6: Permission denied"):
@@ -109,9 +110,9 @@ def test_refused_hook_is_named(cgroup_root: int) -> None:
             os.close(fd)
 
 
-def test_closed_probes_see_nothing(cgroup_root: int, tracefs: int) -> None:
+def test_closed_probes_see_nothing(cgroup_root: int, tracefs: int, store: Store) -> None:
     """Closing detaches every hook; the programs can be attached again."""
-    loaded = Loader(assets.probes()).finish()
+    loaded = Loader(assets.probes(), store=store).finish()
     for _ in range(2):
         probes = Probes(loaded, cgroup_root, LIMITS)
         probes.watch_ioctl(tracefs)
