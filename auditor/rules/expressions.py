@@ -19,7 +19,7 @@ from auditor.rules.patterns import finder, membership
 _CASED: Final = {"eq", "starts", "ends", "has", "glob"}
 _MERGED: Final = {*_CASED, "re", "cidr", "num"}
 
-_REMEMBERED: Final = 256
+_REMEMBERED: Final = 64
 """Answers kept of a search, which for a process that connects again and again is the same search."""
 
 

@@ -37,15 +37,26 @@ def scanner(texts: Sequence[str]) -> Callable[[str], list[int] | None] | None:
 def _set(patterns: Iterable[str]) -> Any:
     """Give RE2's automaton for the patterns. It tells no positions, which is what makes a search slow."""
     union = re2.Set.SearchSet(_quiet())
-    try:
-        for pattern in patterns:
-            re2.compile(pattern, _quiet())  # says what is wrong, where the set only says that something is
+    for pattern in patterns:
+        try:
             union.Add(pattern)
+        except re2.error as error:
+            raise ValueError(_reason(pattern)) from error
+    try:
         union.Compile()  # also tries it: a set too large for RE2's memory would find nothing, without a word
     except re2.error as error:
-        what = error.args[0] if error.args else error
-        raise ValueError(what.decode() if isinstance(what, bytes) else str(what)) from error
+        raise ValueError("too large") from error
     return union
+
+
+def _reason(pattern: str) -> str:
+    """Say what is wrong with a pattern, where a set only says that something is."""
+    try:
+        re2.compile(pattern, _quiet())
+    except re2.error as error:
+        what = error.args[0] if error.args else error
+        return what.decode() if isinstance(what, bytes) else str(what)
+    return "too large"
 
 
 def whole(pieces: Iterable[tuple[str, str]]) -> str:
