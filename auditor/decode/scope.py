@@ -48,6 +48,9 @@ _NETWORKS: Final = tuple(
 )
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last four bytes are an IPv4 address
 
+# What the first byte of an IPv4 address tells by itself; the others that begin a network above need a closer look.
+_BY_FIRST_BYTE: Final = {127: "loopback", 10: "private", **dict.fromkeys(range(224, 240), "multicast")}
+_CLOSER: Final = frozenset({0, 100, 168, 169, 172, 192, 198, 255})
 _CACHE_LIMIT: Final = 4096
 _known: dict[str, str] = {}
 
@@ -87,6 +90,19 @@ def canonical(family: int, address: bytes) -> str:
     if family == 10:
         return unmapped(ipaddress.IPv6Address(address))
     return ""
+
+
+def locate(family: int, address: bytes) -> tuple[str, str]:
+    """Return the text and the scope of an address as the kernel gives it, as `canonical` and `scope` would.
+
+    Made for an agent that connects to a hundred thousand different addresses a second.
+    """
+    if family == 2:
+        first = address[0]
+        ip = "%d.%d.%d.%d" % (first, address[1], address[2], address[3])  # noqa: UP031 - thrice as fast
+        return ip, scope(ip) if first in _CLOSER else _BY_FIRST_BYTE.get(first, "external")
+    ip = canonical(family, address)
+    return ip, scope(ip)
 
 
 def unmapped(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:

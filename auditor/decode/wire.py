@@ -16,7 +16,7 @@ from typing import Any, Final, NoReturn
 from auditor.decode import body, names
 from auditor.decode.encode import encode, encode_exec, encode_gpu_summary, encode_record
 from auditor.decode.layout import EXEC, FORK, GPU_OPEN, GPU_USE, LAYOUTS, Layout
-from auditor.decode.scope import canonical, scope
+from auditor.decode.scope import locate
 from auditor.decode.text import environment, mark_cut, name, path, strings
 from auditor.errors import CaptureError
 from auditor.model.events import Connect, Event, Exec, Exit, Fork, GpuOpen, GpuUse, Loss
@@ -39,6 +39,7 @@ DISCARDED: Final = 1 << 30
 
 _LENGTH: Final = struct.Struct("<I")
 _OPENING: Final = struct.Struct("<I4xH")  # a frame's length, and the kind that its payload opens with
+_EXEC_SIZE: Final = EXEC.size
 _EXIT: Final = struct.Struct(HEADER.format + "I4x")
 _CONNECT: Final = struct.Struct(HEADER.format + "Q21s3x")  # address, family, port and protocol as one key
 _ENDPOINT: Final = struct.Struct("<16sHHB")
@@ -132,13 +133,14 @@ def _exec(block: bytes, start: int, end: int) -> Event:
     # The 32 values up to env_total are the event's own, in its order; then the four lengths, comm and tty.
     values = EXEC.struct.unpack_from(block, start)
     path_len, cwd_len, argv_len, env_len, comm, tty = values[32:]
-    at_cwd = start + EXEC.size + path_len
+    at_path = start + _EXEC_SIZE
+    at_cwd = at_path + path_len
     at_argv = at_cwd + cwd_len
     at_env = at_argv + argv_len
     if at_env + env_len > end:
         raise ValueError("the texts of an exec run past its record")
     flags = values[1]
-    executable, cwd = path(block[at_cwd - path_len : at_cwd]), path(block[at_cwd:at_argv])
+    executable, cwd = path(block[at_path:at_cwd]), path(block[at_cwd:at_argv])
     if not cwd and not flags & _NO_PATH:
         cwd = "/"  # the root has no components
     if flags & Flag.PATH_TRUNCATED:
@@ -173,10 +175,10 @@ def _connect(block: bytes, start: int, _end: int) -> Event:
 
 def _endpoint(key: bytes) -> tuple[str, int, str, str]:
     address, family, port, protocol = _ENDPOINT.unpack(key)
-    ip = canonical(family, address)
+    ip, where = locate(family, address)
     if len(_endpoints) >= _ENDPOINT_LIMIT:
         _endpoints.clear()
-    found = _endpoints[key] = (ip, port, names.transport(protocol), scope(ip))
+    found = _endpoints[key] = (ip, port, names.transport(protocol), where)
     return found
 
 

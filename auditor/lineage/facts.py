@@ -39,10 +39,11 @@ class Facts:
     def attach(self, process: Process, event: Exec) -> None:
         """Give the process that runs a new program the facts about it, or let it wait for them."""
         key = file_key(event)
-        facts = self._known.pop(key, None)
+        facts = self._known.get(key)
         process.facts = facts
         if facts is not None:
-            self._known[key] = facts
+            if len(self._known) > self._limit // 2:  # near the limit, the order of use begins to matter
+                self._known[key] = self._known.pop(key)
             self._key.pop(process, None)
         elif event.ino:
             self._wait(process, key)

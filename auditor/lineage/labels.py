@@ -65,6 +65,9 @@ class Labels:
         """Label a process as its record says; where the record has no label, as its parent."""
         parent = process.parent
         process.label_source = event.label_source
+        if parent is not None and not event.flags & Flag.CALL_ROOT and _repeats(parent, event):
+            process.session, process.call = parent.session, parent.call  # as nearly all do
+            return
         if event.session or event.call_tgid:
             self._follow(process, parent, event)
         elif parent is not None:
@@ -106,6 +109,16 @@ def _put(table: dict[_Key, _Info], key: _Key, info: _Info, limit: int) -> int:
         return 0
     del table[next(iter(table))]
     return 1
+
+
+def _repeats(parent: Process, event: Event) -> bool:
+    session, call = parent.session, parent.call
+    return (
+        session is not None
+        and call is not None
+        and session.number == event.session
+        and call.task == (event.call_tgid, event.call_start_ns)
+    )
 
 
 def _is_same(task: TaskId, event: Event) -> bool:

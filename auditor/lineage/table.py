@@ -130,7 +130,7 @@ class Table:
         if process is None:
             parent = self._find(event.parent_tgid, event.parent_start_ns)
             process = self._add(event, parent, event.parent_tgid)
-        elif event.session or process.session is None:
+        elif not _is_labelled(process, event):
             self._labels.apply(process, event)
         _run(process, event)
         self._facts.attach(process, event)
@@ -187,10 +187,11 @@ class Table:
 
     def _add(self, event: Event, parent: Process | None, parent_tgid: int) -> Process:
         tgid, start_ns = event.tgid, event.start_ns
-        process = Process(TaskId(tgid, start_ns), self._entity_id(tgid, start_ns), parent, parent_tgid)
+        task = tuple.__new__(TaskId, (tgid, start_ns))
+        process = Process(task, f"{self._boot}.{tgid}.{start_ns}", parent, parent_tgid)
         process.flags = event.flags
         self._labels.apply(process, event)
-        self._live[process.task] = process
+        self._live[task] = process
         self._ancestry.born(process)
         if len(self._live) > self._capacity:
             self._evict()
@@ -214,6 +215,22 @@ class Table:
             self._seeds.pop((key[0], key[1] // TICK_NS), None)
         process.document = None
         self._ancestry.left(process)
+
+
+def _is_labelled(process: Process, event: Exec) -> bool:
+    """Tell whether the process has the label that the record repeats, or the record has none."""
+    session, call = process.session, process.call
+    if session is None:
+        return False
+    if not event.session:
+        return True
+    return (
+        call is not None
+        and session.number == event.session
+        and call.task == (event.call_tgid, event.call_start_ns)
+        and process.label_source == event.label_source
+        and (process.call_root or not event.flags & Flag.CALL_ROOT)
+    )
 
 
 def _inherit(child: Process, parent: Process) -> None:

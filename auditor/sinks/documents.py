@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 
@@ -40,6 +40,8 @@ from auditor.sinks.fragments import Fragments
 _SECOND: Final = 1_000_000_000
 _ENDPOINT_LIMIT: Final = 8192
 _SESSION_LIMIT: Final = 1024
+_Key = TypeVar("_Key")
+_Rendered = TypeVar("_Rendered")
 
 
 class Documents:
@@ -54,6 +56,7 @@ class Documents:
         self._common: Document = {}
         self._fragments = Fragments()
         self._endpoints: dict[tuple[Any, ...], bytes] = {}
+        self._networks: dict[tuple[str, str, bool], tuple[bytes, bytes]] = {}
         self._sessions: dict[int, str] = {}
         self._renderers: dict[int, Callable[[Any, Any], bytes]] = {
             Kind.FORK: self._fork,
@@ -135,11 +138,16 @@ class Documents:
         )
 
     def _endpoint(self, event: Connect, key: tuple[Any, ...]) -> bytes:
-        outer, inner = ecs.network_part(event)
-        if len(self._endpoints) >= _ENDPOINT_LIMIT:
-            self._endpoints.clear()
-        rendered = self._endpoints[key] = b"%b,%b" % (orjson.dumps(inner)[1:], orjson.dumps(outer)[1:])
-        return rendered
+        known = self._networks.get((event.transport, event.scope, ":" in event.ip))
+        if known is None:
+            outer, inner = ecs.network_part(event)
+            known = b"%b," % orjson.dumps(inner)[1:], b',"network":%b}' % orjson.dumps(outer["network"])
+            _keep(self._networks, (event.transport, event.scope, ":" in event.ip), known)
+        destination = b'"destination":{%b"port":%d}' % (
+            b'"ip":"%b",' % event.ip.encode() if event.ip else b"",
+            event.port,
+        )
+        return _keep(self._endpoints, key, b"%b%b%b" % (known[0], destination, known[1]))
 
     def _fork(self, event: Fork, process: Process) -> bytes:
         known: Any = process.document
@@ -204,6 +212,13 @@ class Documents:
 
     def _end(self, event: End, _: None) -> bytes:
         return self._stream(event, {"auditor": {"end": {"reason": event.reason}}})
+
+
+def _keep(cache: dict[_Key, _Rendered], key: _Key, rendered: _Rendered) -> _Rendered:
+    if len(cache) >= _ENDPOINT_LIMIT:
+        cache.clear()
+    cache[key] = rendered
+    return rendered
 
 
 def _whole_seconds(second: int) -> str:

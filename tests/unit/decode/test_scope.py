@@ -5,8 +5,10 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from auditor.decode.scope import METADATA, SCOPES, canonical, scope, unmapped
+from auditor.decode.scope import METADATA, SCOPES, canonical, locate, scope, unmapped
 
 
 @pytest.mark.parametrize(
@@ -66,6 +68,26 @@ def test_metadata_services_are_canonical() -> None:
 def test_canonical_text(family: int, address: bytes, expected: str) -> None:
     """An IPv4 address is the first four bytes; a mapped one is the address it stands for; other families have none."""
     assert canonical(family, address) == expected
+
+
+@given(st.ip_addresses(v=4))
+def test_short_way_agrees(address: ipaddress.IPv4Address) -> None:
+    """The quick look at an IPv4 address tells what the long one does."""
+    assert locate(2, address.packed + bytes(12)) == (str(address), scope(str(address)))
+
+
+@pytest.mark.parametrize("first", range(256))
+def test_short_way_agrees_for_every_first_byte(first: int) -> None:
+    """No first byte is taken for something that only some of its addresses are."""
+    for rest in (b"\0\0\0", b"\x10\x00\x01", b"\xa8\x01\x01", b"\xfe\xa9\xfe", b"\x3f\x81\x10", b"\xff\xff\xff"):
+        address = bytes([first]) + rest
+        assert locate(2, address + bytes(12))[1] == scope(str(ipaddress.IPv4Address(address)))
+
+
+def test_locate_other_families() -> None:
+    """IPv6 addresses are located too, and what is no address lies outside."""
+    assert locate(10, ipaddress.ip_address("fe80::1").packed) == ("fe80::1", "link-local")
+    assert locate(1, bytes(16)) == ("", "external")
 
 
 def test_unmapped_leaves_others_alone() -> None:
