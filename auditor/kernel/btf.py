@@ -24,6 +24,8 @@ _HEADER: Final = struct.Struct("<HBBIIIII")
 _TYPE: Final = struct.Struct("<III")
 _MEMBER: Final = struct.Struct("<III")
 _STRUCT, _UNION = 4, 5
+_NESTING: Final = 16
+"""Anonymous structs and unions within each other that are followed; kernels have a few, damage may have circles."""
 _NO_TYPE_BEHIND: Final = frozenset({2, 8, 9, 10, 11})  # pointer, typedef, volatile, const, restrict: for resolving only
 
 # Bytes that follow a type's 12 common bytes, by kind: (fixed, per element of vlen). Kinds: include/uapi/linux/btf.h.
@@ -65,6 +67,8 @@ class Btf:
         self._types_end = self._types + type_len
         self._strings = header_length + str_off
         self._strings_end = self._strings + str_len
+        if max(self._types_end, self._strings_end) > len(data):
+            raise HostError(f"{VMLINUX}: cut short")
         self._at = array("I", [0])
         self._structs: dict[str, int] = {}
         self._index({self._string_offset(name): name for name in names})
@@ -99,7 +103,7 @@ class Btf:
     def _index(self, wanted: dict[int, str]) -> None:
         data, at, end = self._data, self._types, self._types_end
         unpack, append, tail = _TYPE.unpack_from, self._at.append, _TAIL
-        while at < end:
+        while at + _TYPE.size <= end:
             append(at)
             name, info, _ = unpack(data, at)
             kind = info >> 24 & 31
@@ -109,6 +113,8 @@ class Btf:
                 self._structs.setdefault(wanted[name], at)
             fixed, each = tail[kind]
             at += 12 + fixed + each * (info & 0xFFFF)
+        if at != end:
+            raise HostError(f"{VMLINUX}: damaged: its last type does not end where the types do")
 
     def _resolve(self, type_id: int) -> int | None:
         """Where the struct stands that a type is, through typedefs and qualifiers; None for anything else."""
@@ -125,9 +131,9 @@ class Btf:
             type_id = type_or_size
         return None
 
-    def _find(self, at: int, name: int) -> tuple[int, int] | None:
+    def _find(self, at: int, name: int, depth: int = _NESTING) -> tuple[int, int] | None:
         """(offset in bits, type id) of the member of this name, anonymous members searched through."""
-        if name < 0:
+        if name < 0 or depth == 0:
             return None
         _, info, _ = _TYPE.unpack_from(self._data, at)
         bitfields = info >> 31
@@ -138,7 +144,7 @@ class Btf:
                 return bits, type_id
             if member == 0:
                 inner = self._resolve(type_id)
-                found = None if inner is None else self._find(inner, name)
+                found = None if inner is None else self._find(inner, name, depth - 1)
                 if found is not None:
                     return bits + found[0], found[1]
         return None
