@@ -93,6 +93,7 @@ class Documents:
         self._boot = event.boot_id[:8] or self._boot
         self._offset_ns = event.wall_offset_ns
         self._second = -1
+        self._fragments = Fragments()
         self._describe_host(event)
 
     # Time and what all documents share.
@@ -143,10 +144,8 @@ class Documents:
             outer, inner = ecs.network_part(event)
             known = b"%b," % orjson.dumps(inner)[1:], b',"network":%b}' % orjson.dumps(outer["network"])
             _keep(self._networks, (event.transport, event.scope, ":" in event.ip), known)
-        destination = b'"destination":{%b"port":%d}' % (
-            b'"ip":"%b",' % event.ip.encode() if event.ip else b"",
-            event.port,
-        )
+        ip = b'"ip":%b,' % orjson.dumps(event.ip) if event.ip else b""
+        destination = b'"destination":{%b"port":%d}' % (ip, event.port)
         return _keep(self._endpoints, key, b"%b%b%b" % (known[0], destination, known[1]))
 
     def _fork(self, event: Fork, process: Process) -> bytes:

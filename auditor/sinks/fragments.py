@@ -43,6 +43,7 @@ class Fragments:
         self._users: dict[tuple[int, int, int], bytes] = {}
         self._labels: dict[tuple[object, ...], bytes] = {}
         self._files: dict[tuple[object, ...], bytes] = {}
+        self._places: dict[tuple[object, ...], bytes] = {}
 
     def acting(self, process: Process) -> bytes:
         """Render what every event says of its process: `process`, `user`, and `auditor` left open.
@@ -71,7 +72,7 @@ class Fragments:
             self._parent_with_image(process),
             user,
             label,
-            _about(event),
+            self._about(event),
             self._file(event, process.facts),
         )
 
@@ -135,6 +136,33 @@ class Fragments:
             rendered = _keep(self._labels, key, members({**part, **ecs.charged_part(process)}))
         return rendered
 
+    def _about(self, event: Exec) -> bytes:
+        """Render `auditor.process`: what ECS has no words for."""
+        rendered = b""
+        if event.pid_ns:  # a record of the kernel's; other sources of execs know none of these
+            rendered = b',"ns_pid":%d,"pgid":%d,"sid":%d,"argv_bytes":%d,"env_bytes":%d%b' % (
+                event.ns_tgid,
+                event.pgid,
+                event.sid,
+                event.argv_total,
+                event.env_total,
+                self._place(event),
+            )
+        if event.egid != event.gid:
+            rendered += b',"egid":%d' % event.egid
+        if event.tty:
+            rendered += b',"tty":%b' % orjson.dumps(event.tty)
+        if event.flags:
+            rendered += b',"flags":%b' % orjson.dumps(ecs.flag_words(event.flags))
+        return b',"process":{%b}' % rendered[1:] if rendered else b""
+
+    def _place(self, event: Exec) -> bytes:
+        key = (event.pid_ns, event.mnt_ns, event.net_ns, event.cgroup_id)
+        rendered = self._places.get(key)
+        if rendered is None:
+            rendered = _keep(self._places, key, b',"pid_ns":%d,"mnt_ns":%d,"net_ns":%d,"cgroup_id":%d' % key)
+        return rendered
+
     def _file(self, event: Exec, facts: Executable | None) -> bytes:
         # Whatever else is told of a file (its mode, its links) changes its change time too.
         key = (event.dev, event.ino, event.size, event.ctime_ns, event.flags & _IMAGE_KIND, facts is None)
@@ -147,30 +175,3 @@ class Fragments:
 
 def _identity(process: Process) -> bytes:
     return b'"pid":%d,"entity_id":%b' % (process.task[0], orjson.dumps(process.entity_id))
-
-
-def _about(event: Exec) -> bytes:
-    """Render `auditor.process`: what ECS has no words for."""
-    rendered = b""
-    if event.pid_ns:  # a record of the kernel's; other sources of execs know none of these
-        rendered = (
-            b',"ns_pid":%d,"pid_ns":%d,"mnt_ns":%d,"net_ns":%d,"cgroup_id":%d,"pgid":%d,"sid":%d'
-            b',"argv_bytes":%d,"env_bytes":%d'
-        ) % (
-            event.ns_tgid,
-            event.pid_ns,
-            event.mnt_ns,
-            event.net_ns,
-            event.cgroup_id,
-            event.pgid,
-            event.sid,
-            event.argv_total,
-            event.env_total,
-        )
-    if event.egid != event.gid:
-        rendered += b',"egid":%d' % event.egid
-    if event.tty:
-        rendered += b',"tty":%b' % orjson.dumps(event.tty)
-    if event.flags:
-        rendered += b',"flags":%b' % orjson.dumps(ecs.flag_words(event.flags))
-    return b',"process":{%b}' % rendered[1:] if rendered else b""

@@ -167,6 +167,15 @@ def test_process_is_rendered_once() -> None:
     assert lines[0].replace(b'"port":1', b'"port":2') == lines[1]
 
 
+def test_odd_addresses_are_escaped() -> None:
+    """An address that other programs' documents gave, with a zone of any text, cannot break a line."""
+    documents, table = Documents(), Table()
+    for ip in ('fe80::1%"},', ""):
+        event = make_connect(ip="::1", port=0)._replace(ip=ip)
+        document = orjson.loads(documents.event(event, table.apply(event)))
+        assert document["destination"] == ({"ip": ip, "port": 0} if ip else {"port": 0})
+
+
 def test_many_endpoints_and_sessions() -> None:
     """More endpoints and sessions than the caches hold are all rendered right."""
     documents, table = Documents(), Table()
