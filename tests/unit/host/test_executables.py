@@ -133,7 +133,9 @@ def test_path_does_not_lead_out_of_the_parents_root(running: Running, tmp_path: 
     """Links and dots in the path are followed below the root that it is looked for in, and not above."""
     (tmp_path / "link").symlink_to(running.file)
     climbing = os.fsencode("/.." * 20) + os.fsencode(running.file)
-    assert opened(GONE, climbing, facts(running.file)) == b"\x7fELF"
+    # A walk upwards is given up where anything on the host is renamed or mounted meanwhile, and then tried again.
+    tries = (opened(GONE, climbing, facts(running.file)) for _ in range(100))
+    assert next(found for found in tries if found) == b"\x7fELF"
     assert opened(GONE, tmp_path / "link", facts(running.file)) == b"\x7fELF"
 
 
