@@ -126,7 +126,7 @@ def _damaged(offset: int, problem: str) -> NoReturn:
 
 def _fork(block: bytes, start: int, _end: int) -> Event:
     values = FORK.struct.unpack_from(block, start)
-    return _new(Fork, (*values[:13], name(values[13])))
+    return _new(Fork, values[:13] + (name(values[13]),))  # noqa: RUF005 - one copy less than unpacking
 
 
 def _exec(block: bytes, start: int, end: int) -> Event:
@@ -147,18 +147,8 @@ def _exec(block: bytes, start: int, end: int) -> Event:
         executable, cwd = mark_cut(executable, cwd)
     if flags & Flag.MEMFD:
         executable += " (deleted)"  # as /proc/PID/exe shows it
-    return _new(
-        Exec,
-        (
-            *values[:32],
-            name(comm),
-            name(tty),
-            executable,
-            cwd,
-            strings(block[at_argv:at_env]),
-            environment(block[at_env : at_env + env_len]),
-        ),
-    )
+    args, env = strings(block[at_argv:at_env]), environment(block[at_env : at_env + env_len])
+    return _new(Exec, values[:32] + (name(comm), name(tty), executable, cwd, args, env))  # noqa: RUF005 - as above
 
 
 def _exit(block: bytes, start: int, _end: int) -> Event:

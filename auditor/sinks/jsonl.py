@@ -11,7 +11,7 @@ from auditor.model.processes import Process
 from auditor.model.records import Kind
 from auditor.sinks.documents import Documents
 
-_FULL: Final = 128 * 1024
+_FULL: Final = 64 * 1024
 
 
 class JsonLines:
