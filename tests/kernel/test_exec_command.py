@@ -235,3 +235,10 @@ def test_names_that_are_not_utf8() -> None:
     labels = {action(it): it["auditor"] for it in lines(done.stdout) if action(it) == "exec"}
     assert labels["exec"]["session"]["id"] == r"s\xff"
     assert labels["exec"]["tool_call"]["id"] == r"\xfet"
+
+
+def test_output_that_cannot_be_written() -> None:
+    """A full disk ends the audit with one line that names the file."""
+    done = audit("exec", "--output", "/dev/full", "--events", "all", "--", "true")
+    assert done.returncode == 1
+    assert done.stderr == b"auditor: cannot write /dev/full: No space left on device\n"
