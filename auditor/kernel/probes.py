@@ -177,11 +177,15 @@ class Probes:
             count = _COUNT.unpack(value)
             yield GpuCount(*_COUNT_KEY.unpack(key), *count[:7])
 
-    def close(self) -> None:
-        """Detach everything."""
+    def detach(self) -> None:
+        """Take all hooks off; what they wrote stays to be read."""
         self.unwatch_ioctl()
         while self._held:
             os.close(self._held.popitem()[1])
+
+    def close(self) -> None:
+        """Detach and let go of everything."""
+        self.detach()
         self._gauges.release()
         self.ring.close()
 

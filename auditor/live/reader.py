@@ -51,7 +51,7 @@ class Reader:
         *,
         selectors: Iterable[Selector],
         cgroups: Root,
-        processes: Iterable[int],
+        processes: Callable[[], Iterable[int]],
         summary_interval_ns: int,
     ) -> None:
         """Get ready. `processes` are the auditor's own, whose CPU time the ticks tell."""
@@ -63,7 +63,7 @@ class Reader:
         self._devices = devices
         self._selectors = tuple(selectors)
         self._cgroups = cgroups
-        self._processes = tuple(processes)
+        self._processes = processes
         self._summary_interval_ns = summary_interval_ns
         self._lost: dict[str, int] = {}
         self._next_tick = 0
@@ -125,18 +125,18 @@ class Reader:
                 self._check_holders(time_ns)
 
     def finish(self) -> None:
-        """Pass on all that the ring still holds, the last counts, and the end."""
+        """Detach, and pass on all that the ring still holds, the last counts, and the end."""
+        if self._detaching is not None:
+            self._detaching.join()
+        self._probes.detach()  # or a task that never rests would keep the ring from ever being empty
         self._sender.flush()
         while self._take():
             _wait_writable(self._sender)
-        if self._probes.watching_ioctl():
-            self.summarise()
+        self.summarise()
         self._tell_losses()
         self._tick(now())
         self.emit(encode(End(*self._header(Kind.END), self.stop_reason or "done")))
         self._gate.drain(lambda ns: _wait_readable(self._gate, ns))
-        if self._detaching is not None:
-            self._detaching.join()
         if self._tracefs is not None:
             os.close(self._tracefs)
 
@@ -249,7 +249,7 @@ class Reader:
     def _tick(self, time_ns: int) -> None:
         self._next_tick = time_ns + TICK_NS
         self._devices.refresh()
-        cpu_ns = sum(procfs.cpu_ns(pid) for pid in self._processes)
+        cpu_ns = sum(procfs.cpu_ns(pid) for pid in self._processes())
         tracked = sum(1 for _ in self._probes.labels())
         self.emit(encode(Tick(*self._header(Kind.TICK), cpu_ns, tracked)))
 

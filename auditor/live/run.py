@@ -78,7 +78,7 @@ def run(options: Options) -> int:
             devices,
             selectors=options.selectors,
             cgroups=cgroups,
-            processes=(os.getpid(), engine, worker.pid),
+            processes=lambda: (os.getpid(), engine, worker.pid),
             summary_interval_ns=options.summary_interval_ns,
         )
         command = None if options.command is None else CommandProcess(options.command)
