@@ -357,8 +357,8 @@ def test_file_is_told_as_stat_has_it(watch: Watch, cat: Path) -> None:
     cat.with_name("second-name").hardlink_to(cat)
     cat.chmod(0o751)
     os.utime(cat, ns=(1, 1_234_567_890_123_456_789))
+    truth = cat.stat()  # before: since Linux 6.13 an inode remembers in its change time that it was asked for
     event = watch.run([str(cat)], lambda: os.close(0))
-    truth = cat.stat()
     assert (os.major(truth.st_dev) << 20 | os.minor(truth.st_dev), truth.st_ino) == (event.dev, event.ino)
     assert (truth.st_size, truth.st_mode, truth.st_nlink) == (event.size, event.mode, event.nlink)
     assert (truth.st_mtime_ns, truth.st_ctime_ns) == (event.mtime_ns, event.ctime_ns)

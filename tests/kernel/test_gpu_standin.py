@@ -161,15 +161,16 @@ def test_every_processor_counts(watch: Watch, device: str, cpu: int) -> None:
 
 
 def test_ioctl_of_another_device_is_not_counted(watch: Watch, device: str) -> None:
-    """Ioctls on files, pipes, other devices and closed descriptors are nobody's business here."""
+    """Ioctls on files, pipes, other devices and closed descriptors are not taken for the GPU's."""
 
     def act() -> None:
+        use(os.open(device, os.O_RDWR), REFUSED)
         for fd in (os.open("/dev/null", os.O_RDWR), os.open("/", os.O_RDONLY), *os.pipe()):
             use(fd, FIOCLEX, REFUSED)
         for fd in (-1, 1 << 20, 77_777):
             assert _libc.ioctl(fd, REFUSED) == -1
 
-    assert counted(watch, act) == {}
+    assert counted(watch, act) == {REFUSED: (1, 1)}
 
 
 def test_upper_half_of_the_request_is_ignored(watch: Watch, device: str) -> None:

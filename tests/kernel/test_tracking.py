@@ -162,13 +162,15 @@ def test_agent_known_by_its_tick_stays_one_process(watch: Watch) -> None:
 def test_exec_corrects_the_start(watch: Watch) -> None:
     """A label that knows the start to a clock tick learns it exactly at exec, also as the call's name."""
     release, hold = os.pipe()
-    pid = watch.untracked(lambda: (os.read(release, 1), become(["/bin/sh", "-c", f"{TRUE}; :"])))
+    code = f"exec 3<>/dev/udp/127.0.0.1/9; {TRUE}; :"
+    pid = watch.untracked(lambda: (os.read(release, 1), become(["/bin/bash", "-c", code])))
     watch.probes.set_label(pid, Label(10_000_000, 10_000_000, pid, watch.session, LabelSource.SEEDED, CALL_ROOT))
     os.write(hold, b"!")
     watch.finish(pid)
     shell = watch.of(watch.events, Exec, pid)[0]
     child = watch.forks()[0]
     assert shell.start_ns == shell.call_start_ns != 10_000_000
+    assert [(event.start_ns, event.call_start_ns) for event in watch.connects()] == [(shell.start_ns,) * 2]
     assert (child.parent_start_ns, child.call_start_ns) == (shell.start_ns, shell.start_ns)
     os.close(release)
     os.close(hold)
