@@ -111,7 +111,9 @@ int on_device(struct bpf_cgroup_dev_ctx *ctx)
 
 	if (!role)
 		return 1;
-	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	/* 5.10 lets no device program call bpf_get_current_pid_tgid(), but any program read the task. */
+	u64 pid_tgid = pid_tgid_of(bpf_get_current_task());
+	u32 tgid = pid_tgid >> 32;
 	struct label *label = labels.lookup(&tgid);
 
 	if (!label)
@@ -124,7 +126,7 @@ int on_device(struct bpf_cgroup_dev_ctx *ctx)
 		bump(GAUGE_LOST_GPU, 1);
 		return 1;
 	}
-	fill_header(&record->header, KIND_GPU_OPEN, label->start_ns, label);
+	fill_header_of(&record->header, KIND_GPU_OPEN, label->start_ns, label, pid_tgid);
 	record->major = ctx->major;
 	record->minor = ctx->minor;
 	record->access = ctx->access_type >> 16;

@@ -84,10 +84,15 @@ static __always_inline u64 start_of(u64 task)
 	return READ(u64, READ(u64, task, OFFSET_task_group_leader), OFFSET_task_start_boottime);
 }
 
-static __always_inline void fill_header(struct record_header *header, u16 kind, u64 start_ns, const struct label *label)
+/* What bpf_get_current_pid_tgid() gives, for programs of a type that may not call it everywhere. */
+static __always_inline u64 pid_tgid_of(u64 task)
 {
-	u64 pid_tgid = bpf_get_current_pid_tgid();
+	return (u64)READ(u32, task, OFFSET_task_tgid) << 32 | READ(u32, task, OFFSET_task_pid);
+}
 
+static __always_inline void fill_header_of(struct record_header *header, u16 kind, u64 start_ns,
+					   const struct label *label, u64 pid_tgid)
+{
 	header->kind = kind;
 	header->flags = (label->bits & LABEL_AGENT ? FLAG_AGENT : 0) | (label->bits & LABEL_CALL_ROOT ? FLAG_CALL_ROOT : 0);
 	header->tgid = pid_tgid >> 32;
@@ -98,4 +103,9 @@ static __always_inline void fill_header(struct record_header *header, u16 kind, 
 	header->call_start_ns = label->call_start_ns;
 	header->call_tgid = label->call_tgid;
 	header->label_source = label->source;
+}
+
+static __always_inline void fill_header(struct record_header *header, u16 kind, u64 start_ns, const struct label *label)
+{
+	fill_header_of(header, kind, start_ns, label, bpf_get_current_pid_tgid());
 }
