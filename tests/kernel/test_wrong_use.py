@@ -80,10 +80,15 @@ def test_doctor_says_what_the_host_lacks(changes: str, user: tuple[str, ...], mi
     hooks = {check["name"]: check for check in told["checks"] if check["name"].startswith("hook ")}
     assert list(hooks) == [f"hook {hook.target}" for hook in HOOKS]
     assert not any(check["ok"] for check in hooks.values())
-    as_table = on_host(changes, "doctor", user=user)
-    assert as_table.returncode == 1
-    for name in missing:
-        assert [line for line in as_table.stdout.splitlines() if line.split()[:2] == ["MISSING", name]] != []
+
+
+def test_doctor_as_a_table() -> None:
+    """Without --json the same is a table for people, in which what is missing stands out."""
+    done = on_host(NO_BTF, "doctor")
+    assert (done.returncode, done.stderr) == (1, "")
+    table = done.stdout.splitlines()
+    assert {line.split()[1] for line in table if line.startswith("MISSING")} == {"btf", "probes", "hook"}
+    assert table[-1].startswith("auditor run does not work here")
 
 
 def test_doctor_is_content_here() -> None:
@@ -96,9 +101,6 @@ def test_doctor_is_content_here() -> None:
     for hook in HOOKS:
         assert checks[f"hook {hook.target}"]["costs"] == hook.costs
     assert checks["self-test"]["ok"]
-    as_table = audit("doctor").stdout.decode()
-    assert as_table.endswith("auditor run works here\n")
-    assert len(as_table.splitlines()) == len(checks) + 1
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def test_duration(seconds: float | None, expected: int | None) -> None:
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), 1e9])
 def test_what_is_no_duration(seconds: float) -> None:
     """What is no length of time is refused."""
-    with pytest.raises(UsageError, match="--duration .*: give a number of seconds above 0"):
+    with pytest.raises(UsageError, match=r"--duration .*: give a number of seconds above 0"):
         options.duration_ns(seconds)
 
 

@@ -80,6 +80,6 @@ def test_files_are_not_touched_by_wrong_words(call: Call, tmp_path: Path) -> Non
     """An earlier capture is not emptied by a command line that is refused."""
     (tmp_path / "capture").write_text("earlier")
     arguments: list[Any] = ["--agent", "pid:1", "--format", "tui", "--capture", f"{tmp_path}/capture"]
-    with (tmp_path / "out").open("w"), pytest.raises(UsageError):
+    with pytest.raises(UsageError):
         call(*arguments, "--output", f"{tmp_path}/out")
     assert (tmp_path / "capture").read_text() == "earlier"
