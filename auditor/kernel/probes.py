@@ -135,6 +135,10 @@ class Probes:
         """Count what was lost since the probes were loaded, by what; only what is not zero."""
         return {name: self._gauges[index] for index, name in enumerate(GAUGES) if index and self._gauges[index]}
 
+    def loss_count(self) -> int:
+        """Add up all that was lost."""
+        return sum(self._gauges[1 : len(GAUGES)])
+
     # ---- GPU ----
 
     def set_devices(self, devices: Iterable[tuple[int, int]]) -> None:

@@ -66,6 +66,7 @@ class Reader:
         self._processes = processes
         self._summary_interval_ns = summary_interval_ns
         self._lost: dict[str, int] = {}
+        self._lost_count = 0
         self._next_tick = 0
         self._next_holders = 0
         self._last_summary = now()
@@ -92,15 +93,36 @@ class Reader:
             next_finished = 0
             while not self.stop_reason:
                 # Held back by facts, the queue moves as soon as they come; otherwise the next poll will do.
-                epoll.poll((_MILLISECOND if self._gate.holding else POLL_NS) / 1e9)
-                self.step()
+                ready = epoll.poll((_MILLISECOND if self._gate.holding else POLL_NS) / 1e9)
+                self.step(frozenset(fd for fd, _ in ready))
                 if now() >= next_finished:
                     next_finished = now() + 5 * POLL_NS
                     if finished():
                         return
 
-    def step(self) -> None:
-        """Do once what there is to do."""
+    def step(self, ready: frozenset[int] | None = None) -> None:
+        """Do once what there is to do; `ready` are the descriptors that have something to read, None: look at all."""
+        if ready is None or self._sender.fileno() in ready:
+            self._listen()
+        self._sender.flush()
+        while not self._sender.full:
+            if not self._take():
+                break
+        time_ns = now()
+        # Once a second without news as well: that is when a worker that hangs is noticed.
+        if ready is None or self._gate.holding or time_ns >= self._next_tick or self._gate.fileno() in ready:
+            self._gate.poll()
+        self._tell_losses()
+        if time_ns >= self._next_tick:
+            self._tick(time_ns)
+        if self._probes.watching_ioctl():
+            if time_ns >= self._last_summary + self._summary_interval_ns:
+                self.summarise()
+            if time_ns >= self._next_holders:
+                self._check_holders(time_ns)
+
+    def _listen(self) -> None:
+        """Hear what the engine has to say."""
         for word in self._words.read():
             if "error" in word:
                 error = AuditorError(word["error"])
@@ -109,20 +131,6 @@ class Reader:
             self.stop(word.get("quit", "quit"))
         if self._words.closed:
             raise AuditorError("the engine process died; nothing is judged any more")
-        self._sender.flush()
-        while not self._sender.full:
-            if not self._take():
-                break
-        self._gate.poll()
-        self._tell_losses()
-        time_ns = now()
-        if time_ns >= self._next_tick:
-            self._tick(time_ns)
-        if self._probes.watching_ioctl():
-            if time_ns >= self._last_summary + self._summary_interval_ns:
-                self.summarise()
-            if time_ns >= self._next_holders:
-                self._check_holders(time_ns)
 
     def finish(self) -> None:
         """Detach, and pass on all that the ring still holds, the last counts, and the end."""
@@ -234,6 +242,10 @@ class Reader:
     # ---- what the auditor says of itself ----
 
     def _tell_losses(self) -> None:
+        count = self._probes.loss_count() + self._gate.refused
+        if count == self._lost_count:
+            return
+        self._lost_count = count
         counts = {**self._probes.losses(), "facts.refused": self._gate.refused}
         fresh = {what: new for what, count in counts.items() if (new := count - self._lost.get(what, 0))}
         if fresh:

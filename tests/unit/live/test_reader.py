@@ -56,6 +56,10 @@ class Probes:
         """Tell what was lost so far."""
         return dict(self.lost)
 
+    def loss_count(self) -> int:
+        """Add them up."""
+        return sum(self.lost.values())
+
     def watching_ioctl(self) -> bool:
         """Tell."""
         return self.watching
