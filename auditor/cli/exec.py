@@ -11,6 +11,7 @@ from auditor.cli.options import (
     check_rules,
     choose_format,
     duration_ns,
+    end_on_interrupt,
     open_for_writing,
     open_output,
     watching,
@@ -40,6 +41,7 @@ def exec_(
     Leaves with the command's own exit code. Alerts go to standard error as text, or wherever --output says: the command
     has standard input and output for itself.
     """
+    end_on_interrupt()
     from auditor.live.options import Command, Options  # noqa: PLC0415 - keeps `auditor --help` quick
     from auditor.live.run import run as run_live  # noqa: PLC0415
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +42,16 @@ _WATCHING = (
 def as_text(argument: str) -> str:
     r"""Return an argument as records have text: what is not UTF-8 in it stands as `\xNN`."""
     return text(os.fsencode(argument))
+
+
+def end_on_interrupt() -> None:
+    """Let Ctrl-C end the program at once, until a run has its own way to stop.
+
+    Nothing is there yet that needs care, and KeyboardInterrupt would rise in the middle of loading modules, where it
+    was seen to be swallowed, to be shown as a traceback, and to bring the interpreter down.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def duration_ns(seconds: float | None) -> int | None:

@@ -11,6 +11,7 @@ from auditor.cli.options import (
     check_rules,
     choose_format,
     duration_ns,
+    end_on_interrupt,
     open_for_writing,
     open_output,
     watching,
@@ -42,6 +43,7 @@ def run(
     Whatever an agent starts is watched from then on, whatever becomes of it; what it had started before is taken in.
     Each child of an agent is a tool call.
     """
+    end_on_interrupt()
     from auditor.host.selectors import parse  # noqa: PLC0415 - keeps `auditor --help` quick
     from auditor.live.options import Options  # noqa: PLC0415
     from auditor.live.run import run as run_live  # noqa: PLC0415

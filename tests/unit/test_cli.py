@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -115,3 +116,24 @@ def test_reader_that_left_is_no_traceback() -> None:
     )
     os.close(write)
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_interrupt_while_modules_load() -> None:
+    """Ctrl-C in the first moment is no traceback: the process ends of the signal, as any does."""
+    script = (
+        "import builtins, os, signal; real = builtins.__import__\n"
+        "def load(name, *rest):\n"
+        "    if name == 'click': os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return real(name, *rest)\n"
+        "builtins.__import__ = load\n"
+        "import auditor.__main__\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")
+
+
+def test_interrupt_is_an_exception_again() -> None:
+    """Once modules are loaded, commands that have something to clear away hear of Ctrl-C as Python programs do."""
+    script = "import signal, auditor.__main__; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert done.stdout == b"True\n"

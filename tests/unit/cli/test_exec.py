@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -18,7 +19,7 @@ Call = Callable[..., Options]
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch) -> Call:
+def call(monkeypatch: pytest.MonkeyPatch) -> Iterator[Call]:
     """Give a way to run the command that tells what would be run."""
 
     def command(*words: str) -> Options:
@@ -27,7 +28,9 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Call:
         assert exec_.main(words, standalone_mode=False) == 9
         return asked[0]
 
-    return command
+    before = signal.getsignal(signal.SIGINT)
+    yield command
+    signal.signal(signal.SIGINT, before)
 
 
 def test_alerts_are_text_on_standard_error(call: Call) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,3 +97,17 @@ def test_arguments_as_text(raw: bytes, text: str) -> None:
     """An argument of any bytes becomes text as records have it, which can always be written out."""
     assert options.as_text(os.fsdecode(raw)) == text
     assert options.as_text(os.fsdecode(raw)).encode() is not None
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(signal.default_int_handler, signal.SIG_DFL), (signal.SIG_IGN, signal.SIG_IGN), (signal.SIG_DFL, signal.SIG_DFL)],
+)
+def test_interrupt_ends_at_once(before: Any, after: Any) -> None:
+    """Ctrl-C ends the program without an exception; where it is ignored it stays so."""
+    kept = signal.signal(signal.SIGINT, before)
+    try:
+        options.end_on_interrupt()
+        assert signal.getsignal(signal.SIGINT) is after
+    finally:
+        signal.signal(signal.SIGINT, kept)
