@@ -145,11 +145,12 @@ int on_ioctl_enter(struct sys_enter_args *ctx)
 	struct gpu_inflight inflight = {};
 
 	inflight.rdev = rdev_of((u32)ctx->args[0]);
-	if (!inflight.rdev)
+	inflight.role = inflight.rdev ? role_of(inflight.rdev) : GPU_ROLE_NONE;
+	if (!inflight.role) {
+		/* What an ioctl left here that ended while nobody watched must not be taken for this one. */
+		gpu_inflight.delete(&pid_tgid);
 		return 0;
-	inflight.role = role_of(inflight.rdev);
-	if (!inflight.role)
-		return 0;
+	}
 	inflight.request = (u32)ctx->args[1]; /* the kernel ignores the upper half */
 	if (gpu_inflight.update(&pid_tgid, &inflight))
 		bump(GAUGE_GPU_INFLIGHT_FULL, 1);

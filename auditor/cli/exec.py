@@ -11,6 +11,7 @@ from auditor.cli.options import (
     check_rules,
     choose_format,
     duration_ns,
+    empty,
     end_on_interrupt,
     open_for_writing,
     open_output,
@@ -43,21 +44,26 @@ def exec_(
     """
     end_on_interrupt()
     from auditor.live.options import Command, Options  # noqa: PLC0415 - keeps `auditor --help` quick
+    from auditor.live.run import require_root  # noqa: PLC0415
     from auditor.live.run import run as run_live  # noqa: PLC0415
 
     if format_ == "tui":
         raise UsageError("--format tui: the terminal is the command's; use --format json or text")
     length = duration_ns(duration)
     paths = check_rules(rules)
+    require_root()
     fd = open_output(output, 2)
-    chosen = format_ or ("text" if output is None else "json")
+    chosen = choose_format(format_ or ("text" if output is None else "json"), fd)
+    tape = None if capture is None else open_for_writing(capture, "--capture")
+    empty(fd)
+    empty(tape)
     return run_live(
         Options(
             command=Command(command, as_text(session), as_text(tool_call)),
-            format=choose_format(chosen, fd),
+            format=chosen,
             events="all" if events == "all" else "alerts",
             output=fd,
-            capture=None if capture is None else open_for_writing(capture, "--capture"),
+            capture=tape,
             rules=paths,
             duration_ns=length,
         )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import stat
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -86,17 +86,22 @@ def open_output(path: str | None, default: int) -> int:
 def open_for_writing(path: str, option: str) -> int:
     """Open a file that this run alone writes, readable for its owner only: it holds what processes were told.
 
+    What an earlier run wrote stays until this one begins: a refused command line must not cost it.
+
     Raises:
         AuditorError: it cannot be opened.
 
     """
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if stat.S_ISREG(os.fstat(fd).st_mode):
-            os.ftruncate(fd, 0)
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise AuditorError(f"{option} {path}: {error.strerror}") from error
-    return fd
+
+
+def empty(fd: int | None) -> None:
+    """Empty a file that is to be written anew; what the shell opened is as the shell left it."""
+    if fd is not None and fd > 2 and stat.S_ISREG(os.fstat(fd).st_mode):
+        os.ftruncate(fd, 0)
 
 
 def choose_format(asked: str | None, output: int) -> Literal["tui", "json", "text"]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 
-from auditor.cli.options import check_rules, open_output
+from auditor.cli.options import check_rules, empty, open_output
 from auditor.errors import AuditorError, CaptureError
 
 if TYPE_CHECKING:
@@ -64,7 +64,9 @@ def replay(*, file: str, rules: tuple[Path, ...], format_: str | None, events: s
     with ExitStack() as stack:
         stream = stack.enter_context(_input(file))
         engine = Engine(read_pack(paths))
-        sink = _sink(open_output(output, 1), output or "standard output", format_, events)
+        target = open_output(output, 1)
+        empty(target)
+        sink = _sink(target, output or "standard output", format_, events)
         pipeline = Pipeline(engine, sinks=[sink])
         try:
             try:

@@ -11,6 +11,7 @@ from auditor.cli.options import (
     check_rules,
     choose_format,
     duration_ns,
+    empty,
     end_on_interrupt,
     open_for_writing,
     open_output,
@@ -46,6 +47,7 @@ def run(
     end_on_interrupt()
     from auditor.host.selectors import parse  # noqa: PLC0415 - keeps `auditor --help` quick
     from auditor.live.options import Options  # noqa: PLC0415
+    from auditor.live.run import require_root  # noqa: PLC0415
     from auditor.live.run import run as run_live  # noqa: PLC0415
 
     if not agents:
@@ -53,15 +55,19 @@ def run(
     selectors = tuple(parse(as_text(agent)) for agent in agents)
     length = duration_ns(duration)
     paths = check_rules(rules)
+    require_root()
     fd = open_output(output, 1)
     chosen = choose_format(format_, fd)
+    tape = None if capture is None else open_for_writing(capture, "--capture")
+    empty(fd)
+    empty(tape)
     return run_live(
         Options(
             selectors=selectors,
             format=chosen,
             events="all" if events == "all" else "alerts",
             output=fd,
-            capture=None if capture is None else open_for_writing(capture, "--capture"),
+            capture=tape,
             rules=paths,
             duration_ns=length,
         )

@@ -100,13 +100,18 @@ def _image(sources: Path, limits: Mapping[str, int], store: Store | None) -> Ima
     text = join_sources(sources)
     key = image_key(text, limits, _BOOT_ID.read_text().strip())
     image = None if store is None else store.find(key)
-    if image is None:
+    if image is None or not _is_whole(image):
         from auditor.kernel.compile import compile_probes  # noqa: PLC0415 - bcc is loaded in this child alone
 
         image = compile_probes(text, {**constants(OFFSETS, SIZES), **limits}, HOOKS)
         if store is not None:
             store.keep(key, image)
     return image
+
+
+def _is_whole(image: Image) -> bool:
+    names = {shape.name for shape in image.maps}
+    return names.issuperset(MAPS) and all(hook.function in image.programs for hook in HOOKS)
 
 
 def join_sources(directory: Path) -> str:

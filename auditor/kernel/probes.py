@@ -81,6 +81,8 @@ class Probes:
         self._labels = bpf.Map(maps["labels"], 4, _LABEL.size)
         self._settings = bpf.Map(maps["settings"], 4, 8)
         self._devices = bpf.Map(maps["gpu_devices"], 4, 4)
+        self._counted: dict[bytes, tuple[int, int]] = {}
+        """Calls and errors told so far, by key of the kernel's table."""
         self._counts = bpf.Map(maps["gpu_counts"], _COUNT_KEY.size, _COUNT.size)
         self._gauge_page = mmap.mmap(maps["gauges"], mmap.PAGESIZE, prot=mmap.PROT_READ)
         self._gauges = memoryview(self._gauge_page).cast("Q")
@@ -176,10 +178,22 @@ class Probes:
         return any(not hook.standing and hook.function in self._held for hook in HOOKS)
 
     def drain_gpu_counts(self) -> Iterator[GpuCount]:
-        """Take the counts of ioctls so far."""
-        for key, value in self._counts.drain():
+        """Take the counts of ioctls since the last time.
+
+        The kernel's own counts only grow, and are removed when their process has ended: what is removed while another
+        CPU counts on it would be lost.
+        """
+        for key, value in self._counts.items():
             count = _COUNT.unpack(value)
-            yield GpuCount(*_COUNT_KEY.unpack(key), *count[:7])
+            calls, errors = self._counted.get(key, (0, 0))
+            if count[0] > calls:
+                fresh = (count[0] - calls, count[1] - errors)
+                yield GpuCount._make((*_COUNT_KEY.unpack(key), *fresh, *count[2:7]))
+            if self.label(_COUNT_KEY.unpack(key)[0]) is None:
+                self._counts.delete(key)
+                self._counted.pop(key, None)
+            else:
+                self._counted[key] = count[:2]
 
     def detach(self) -> None:
         """Take all hooks off; what they wrote stays to be read."""

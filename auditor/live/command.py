@@ -78,6 +78,12 @@ class CommandProcess:
             self._status = os.waitpid(self.pid, 0)[1]
         return _exit_code(self._status)
 
+    def send(self, number: int) -> None:
+        """Send the command a signal, if it still runs."""
+        if self._status is None and self.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
     def leave(self) -> None:
         """End a command that was never let go. One that runs is waited for, watched or not: it is the user's work."""
         if self._status is not None or self.pid == 0:

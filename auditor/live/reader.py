@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 import select
-import threading
 from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
 
-from auditor.decode.encode import encode, encode_gpu_summary
+from auditor.decode.encode import encode
 from auditor.decode.wire import decode
-from auditor.errors import AuditorError, HostError
-from auditor.host import mounts, procfs
+from auditor.errors import AuditorError
+from auditor.host import procfs
 from auditor.host.cgroups import Root
 from auditor.host.selectors import Selector
 from auditor.host.snapshots import read_process
-from auditor.kernel.probes import HOLDS_GPU, GpuCount, Probes
+from auditor.kernel.probes import Probes
 from auditor.live.devices import DeviceTable
 from auditor.live.facts import FactsGate
+from auditor.live.gpu import GpuWatch
 from auditor.live.link import BlockSender, WordReader
 from auditor.live.sessions import Sessions, now
 from auditor.model.events import End, Exec, Loss, Tick
@@ -27,8 +27,6 @@ POLL_NS: Final = 20_000_000
 """Between two looks at the ring. Being woken for every record costs the watched process most (1.73 against 1.07 times
 its time for TCP connects), so it is not woken."""
 TICK_NS: Final = 1_000_000_000
-HOLDERS_NS: Final = 2_000_000_000
-"""Between two checks whether anyone still holds a GPU."""
 _TAKE: Final = 1 << 20
 _MILLISECOND: Final = 1_000_000
 _WATCHED: Final = frozenset({Kind.EXEC, Kind.CANDIDATE, Kind.GPU_OPEN})
@@ -64,14 +62,10 @@ class Reader:
         self._selectors = tuple(selectors)
         self._cgroups = cgroups
         self._processes = processes
-        self._summary_interval_ns = summary_interval_ns
+        self._gpu = GpuWatch(probes, self.emit, self._count_loss, summary_interval_ns)
         self._lost: dict[str, int] = {}
         self._lost_count = 0
         self._next_tick = 0
-        self._next_holders = 0
-        self._last_summary = now()
-        self._detaching: threading.Thread | None = None
-        self._tracefs: int | None = None
         self.stop_reason = ""
 
     def stop(self, reason: str) -> None:
@@ -115,11 +109,7 @@ class Reader:
         self._tell_losses()
         if time_ns >= self._next_tick:
             self._tick(time_ns)
-        if self._probes.watching_ioctl():
-            if time_ns >= self._last_summary + self._summary_interval_ns:
-                self.summarise()
-            if time_ns >= self._next_holders:
-                self._check_holders(time_ns)
+        self._gpu.step(time_ns)
 
     def _listen(self) -> None:
         """Hear what the engine has to say."""
@@ -134,19 +124,17 @@ class Reader:
 
     def finish(self) -> None:
         """Detach, and pass on all that the ring still holds, the last counts, and the end."""
-        if self._detaching is not None:
-            self._detaching.join()
+        self._gpu.settle()
         self._probes.detach()  # or a task that never rests would keep the ring from ever being empty
         self._sender.flush()
         while self._take():
             _wait_writable(self._sender)
-        self.summarise()
+        self._gpu.summarise()
         self._tell_losses()
         self._tick(now())
         self.emit(encode(End(*self._header(Kind.END), self.stop_reason or "done")))
         self._gate.drain(lambda ns: _wait_readable(self._gate, ns))
-        if self._tracefs is not None:
-            os.close(self._tracefs)
+        self._gpu.close()
 
     def emit(self, frames: bytes) -> None:
         """Put frames of the witness into the stream, after all that has been taken from the ring."""
@@ -166,7 +154,7 @@ class Reader:
             elif kind == Kind.CANDIDATE:
                 candidates.append(at)
             else:
-                self._watch_ioctl()
+                self._gpu.opened()
         if candidates:
             self._pass_without(block, execs, candidates)
         else:
@@ -197,47 +185,11 @@ class Reader:
                 self.emit(self._sessions.adopt(snapshot, selector, LabelSource.SELECTED))
                 self.watch_holders()
 
-    # ---- GPU ----
-
     def watch_holders(self) -> None:
         """Watch ioctls now if a process that was taken in holds a GPU already."""
         if self._sessions.holders_found:
             self._sessions.holders_found = False
-            self._watch_ioctl()
-
-    def _watch_ioctl(self) -> None:
-        self._next_holders = now() + HOLDERS_NS
-        if self._detaching is not None:
-            self._detaching.join()
-            self._detaching = None
-        if self._probes.watching_ioctl():
-            return
-        try:
-            if self._tracefs is None:
-                self._tracefs = mounts.open_tracefs()
-            self._probes.watch_ioctl(self._tracefs)
-        except HostError:
-            self._count_loss("gpu.unwatched", 1)
-        self._last_summary = now()
-
-    def _check_holders(self, time_ns: int) -> None:
-        self._next_holders = time_ns + HOLDERS_NS
-        if any(label.bits & HOLDS_GPU for _, label in self._probes.labels()):
-            return
-        self.summarise()
-        # Detaching waits for every CPU: 70 ms a hook, in which the ring would not be read.
-        self._detaching = threading.Thread(target=self._probes.unwatch_ioctl, name="detach")
-        self._detaching.start()
-
-    def summarise(self) -> None:
-        """Put the counts of GPU ioctls since the last time into the stream, a record for each process and device."""
-        time_ns = now()
-        interval_ns, self._last_summary = time_ns - self._last_summary, time_ns
-        grouped: dict[tuple[int, int, int, int], list[GpuCount]] = {}
-        for count in self._probes.drain_gpu_counts():
-            grouped.setdefault((count.tgid, count.start_ns, count.rdev, count.role), []).append(count)
-        for counts in grouped.values():
-            self.emit(_summary(counts, time_ns, interval_ns))
+            self._gpu.opened()
 
     # ---- what the auditor says of itself ----
 
@@ -267,30 +219,6 @@ class Reader:
 
     def _header(self, kind: int) -> _Header:
         return (kind, 0, os.getpid(), now(), 0, os.getpid(), *_NOBODY)
-
-
-def _summary(counts: list[GpuCount], time_ns: int, interval_ns: int) -> bytes:
-    first = counts[0]
-    header = (
-        Kind.GPU_SUMMARY, 0, first.tgid, time_ns, first.start_ns, first.tgid, first.session, first.call_start_ns,
-        first.call_tgid, first.source,
-    )  # fmt: skip
-    ranked = sorted(((count.request, count.calls) for count in counts), key=lambda pair: (-pair[1], pair[0]))
-    shown = ranked[:_SUMMARY_REQUESTS]
-    rest = sum(count for _, count in ranked[_SUMMARY_REQUESTS:])
-    return encode_gpu_summary(
-        header,
-        rdev=first.rdev,
-        role=first.role,
-        interval_ns=interval_ns,
-        total=sum(count.calls for count in counts),
-        errors=sum(count.errors for count in counts),
-        requests=[*shown, *([("other", rest)] if rest else [])],
-    )
-
-
-_SUMMARY_REQUESTS: Final = 32
-"""Requests that a summary names; the others are added up."""
 
 
 def _seeds(frames: bytes) -> list[int]:

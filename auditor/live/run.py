@@ -47,8 +47,7 @@ def run(options: Options) -> int:
         AuditorError: what kept it from running, or from running on.
 
     """
-    if os.geteuid() != 0:
-        raise HostError("watching needs root, because it loads BPF programs: run it with sudo")
+    require_root()
     with ExitStack() as last, ExitStack() as stack:
         stack.enter_context(kept_terminal())
         engine, link = start_engine(options)
@@ -99,6 +98,12 @@ def run(options: Options) -> int:
             sender.finish()
         _await_end(words, engine)
     return 0 if command is None else command.wait()
+
+
+def require_root() -> None:
+    """Raise HostError where this process is not root."""
+    if os.geteuid() != 0:
+        raise HostError("watching needs root, because it loads BPF programs: run it with sudo")
 
 
 def _adopt(selectors: tuple[Selector, ...], sessions: Sessions, probes: Probes, reader: Reader, cgroups: Root) -> None:
@@ -169,13 +174,18 @@ def _start_record() -> bytes:
 
 
 def _stop_on_signals(stop: Callable[[str], None], command: CommandProcess | None) -> None:
-    """Have signals stop the run; but as long as a command runs, SIGINT is the command's to heed."""
+    """Have signals stop the run. As long as a command runs they are the command's to heed, and the run ends with it.
 
-    def interrupt(*_: object) -> None:
+    A terminal's Ctrl-C reaches the command by itself; what is sent to this process alone is passed on to it.
+    """
+
+    def heed(number: int, reason: str) -> None:
         if command is None or command.ended:
-            stop("interrupted")
+            stop(reason)
+        elif number != signal.SIGINT:
+            command.send(number)
 
-    signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, lambda *_: stop("terminated"))
+    signal.signal(signal.SIGINT, lambda number, _: heed(number, "interrupted"))
+    signal.signal(signal.SIGTERM, lambda number, _: heed(number, "terminated"))
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup(1) has it ignored
-        signal.signal(signal.SIGHUP, lambda *_: stop("hung up"))
+        signal.signal(signal.SIGHUP, lambda number, _: heed(number, "hung up"))

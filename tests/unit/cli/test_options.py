@@ -37,15 +37,27 @@ def test_rule_paths_must_be_there(tmp_path: Path) -> None:
 
 
 def test_output_of_its_own(tmp_path: Path) -> None:
-    """A new file is its owner's alone; one that is there is emptied; neither is handed on to programs."""
+    """A new file is its owner's alone and not handed on to programs; one that is there stays as it is for now."""
     path = tmp_path / "out"
-    for _ in range(2):
+    for size in (0, 7):
         fd = options.open_output(str(path), 2)
-        assert os.fstat(fd).st_size == 0
+        assert os.fstat(fd).st_size == size
         assert os.fstat(fd).st_mode & 0o777 == 0o600
         assert not os.get_inheritable(fd)
-        os.write(fd, b"what an earlier run wrote")
+        os.write(fd, b"earlier")
         os.close(fd)
+
+
+def test_file_is_emptied_when_a_run_begins(tmp_path: Path) -> None:
+    """A file of the run's own is emptied; a device, what the shell opened, and nothing at all stay as they are."""
+    path = tmp_path / "out"
+    path.write_text("earlier")
+    fd = options.open_for_writing(str(path), "--output")
+    for untouched in (None, 0, 1, 2, os.open(os.devnull, os.O_WRONLY)):
+        options.empty(untouched)
+    assert path.read_text() == "earlier"
+    options.empty(fd)
+    assert path.read_text() == ""
 
 
 def test_output_that_is_open_already() -> None:
