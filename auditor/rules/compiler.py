@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from auditor.model.events import Event, Exec
 from auditor.model.processes import Process
 from auditor.rules.conditions import FALSE, TRUE, every, leaves, negate, rewrite, witnesses
-from auditor.rules.expressions import Expressions
+from auditor.rules.expressions import SEARCHED, WITHIN, Expressions
 from auditor.rules.fields import CATEGORIES, FIELDS, NAMESPACE, Field
-from auditor.rules.literals import LONG_S
 from auditor.rules.pack import Node
 from auditor.rules.patterns import finder, scanner
 
@@ -30,9 +30,9 @@ Match: TypeAlias = Callable[[Event, Process], list[int]]
 
 _Functions: TypeAlias = dict[str, tuple[str, list[str]]]  # name -> (parameters, body)
 
-_SEARCHED: Final = "CommandLine"
-_WITHIN: Final = frozenset({_SEARCHED, "Args", "ArgumentBlock"})  # what is in one of them, NULs aside, is in the first
 _SEARCH: Final = 10
+_REMEMBERED: Final = 512
+"""Command lines whose texts are remembered: a build or a loop runs the same ones over and over."""
 _LEAST_GATED: Final = 20  # plain tests; fewer are cheaper to make than to guard
 
 _WITH_IMAGE: Final = "e, p, image"
@@ -153,7 +153,7 @@ class _Compilation:
 
     def _body(self, rules: Rules, gate: str) -> list[str]:
         """Write the body that evaluates the rules that no name decides, behind a gate where that pays."""
-        texts = [witnesses(node, _WITHIN) for _, node in rules]
+        texts = [witnesses(node, WITHIN) for _, node in rules]
         scan = scanner(sorted({text for found in texts for text in found or ()}))
         lines: list[str] = []
         if scan is None or _cost(rules, texts) < _LEAST_GATED:
@@ -163,8 +163,7 @@ class _Compilation:
             lines = self._gate([(rule, found) for rule, found in zip(rules, texts, strict=True) if found], gate)
         self._writer.start(self._ready)
         if lines:
-            folded = f"{self._writer.value(_SEARCHED, lower=True)}.replace({LONG_S!r}, 's')"
-            lines = [f"hits = scan_{gate}({folded})", *lines]
+            lines = [f"hits = opened_{gate}({self._writer.value(SEARCHED)})", *lines]
         lines += self._tests([rule for rule, found in zip(rules, texts, strict=True) if found is None])
         return [*self._writer.prologue(), "found = []", *lines, "return found"]
 
@@ -181,11 +180,14 @@ class _Compilation:
                 behind[text].append(f"({number}, {name})")
         rows = "".join(f"({', '.join(behind[text])},), " for text in sorted(behind))
         self._functions[f"behind_{gate}"] = ("", [f"return ({rows})"])
-        return [
-            "if hits:",
-            f"    for number, test in {{pair for hit in hits for pair in behind_{gate}[hit]}}:",
-            f"        if test({parameters}): found.append(number)",
-        ]
+        self._functions[f"opened_{gate}"] = (
+            "text",
+            [
+                f"hits = scan_{gate}(fold(text))",
+                f"return tuple({{pair for hit in hits for pair in behind_{gate}[hit]}}) if hits else ()",
+            ],
+        )
+        return ["for number, test in hits:", f"    if test({parameters}): found.append(number)"]
 
     def _tests(self, rules: Rules) -> list[str]:
         return [f"if {self._writer.write(node)}: found.append({number})" for number, node in rules]
@@ -240,7 +242,10 @@ def _for_name(node: Node, name: str) -> Node:
 
 
 def _build(functions: _Functions, namespace: dict[str, Any]) -> dict[str, Any]:
-    """Run the functions' source; the namespace then holds them. A `behind_` function is replaced by what it gives."""
+    """Run the functions' source; the namespace then holds them. A `behind_` function is replaced by what it gives.
+
+    An `opened_` one remembers what it gave.
+    """
     source = "".join(
         f"def {name}({parameters}):\n{''.join(f'    {line}{chr(10)}' for line in body)}"
         for name, (parameters, body) in functions.items()
@@ -250,4 +255,6 @@ def _build(functions: _Functions, namespace: dict[str, Any]) -> dict[str, Any]:
     for name in functions:
         if name.startswith("behind_"):
             namespace[name] = namespace[name]()
+        elif name.startswith("opened_"):
+            namespace[name] = lru_cache(_REMEMBERED)(namespace[name])
     return namespace

@@ -12,6 +12,7 @@ from functools import lru_cache
 from operator import methodcaller
 from typing import Any, Final
 
+from auditor.rules.conditions import witnesses
 from auditor.rules.fields import Field
 from auditor.rules.pack import Node
 from auditor.rules.patterns import finder, membership
@@ -19,6 +20,12 @@ from auditor.rules.patterns import finder, membership
 _CASED: Final = {"eq", "starts", "ends", "has", "glob"}
 _MERGED: Final = {*_CASED, "re", "cidr", "num"}
 
+SEARCHED: Final = "CommandLine"
+WITHIN: Final = frozenset({SEARCHED, "Args", "ArgumentBlock"})
+"""What is in one of these fields, NULs aside, is in the first."""
+
+_GUARDS: Final = 6
+"""Texts looked for before a search that needs one of them; more cost as much as the search."""
 _REMEMBERED: Final = 64
 """Answers kept of a search, which for a process that connects again and again is the same search."""
 
@@ -67,6 +74,9 @@ class Expressions:
             expression = f"lowered({expression})" if field.type == "list" else f"{expression}.lower()"
         elif expression.count(".") <= 1 and "(" not in expression:
             return expression
+        return self._local(expression)
+
+    def _local(self, expression: str) -> str:
         local = self._locals.setdefault(expression, f"v{len(self._locals)}")
         if not local.startswith("v"):
             return local
@@ -74,11 +84,24 @@ class Expressions:
 
     def _merged(self, nodes: list[Node]) -> str:
         """Write tests of one kind on one field, of which any may hold."""
-        kind, name = nodes[0][:2]
+        kind = nodes[0][0]
         if kind in {"and", "or", "not"}:
             return self.write(nodes[0])
         if kind not in _MERGED:
             return self._single(nodes[0])
+        guard = self._guard(nodes) if kind in {"re", "glob"} else ""
+        return f"({guard} and {self._merged_test(nodes)})" if guard else self._merged_test(nodes)
+
+    def _guard(self, nodes: list[Node]) -> str:
+        """Write a test that passes wherever one of the searches can, and is much cheaper; empty if there is none."""
+        texts = witnesses(("or", *nodes), WITHIN)
+        if not texts or len(texts) > _GUARDS or SEARCHED not in self._fields:
+            return ""
+        folded = self._local(f"fold({self._fields[SEARCHED].expression})")
+        return f"({' or '.join(f'{text!r} in {folded}' for text in sorted(texts))})"
+
+    def _merged_test(self, nodes: list[Node]) -> str:
+        kind, name = nodes[0][:2]
         field = self._fields[name]
         cased = nodes[0][3] if kind in _CASED else True
         value = self.value(name, lower=not cased)

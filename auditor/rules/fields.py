@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 from auditor.model.events import Connect, Exec, GpuOpen, GpuSummary, GpuUse
 from auditor.model.processes import Process
 from auditor.model.records import Flag
+from auditor.rules.literals import fold
 
 FieldType = Literal["text", "list", "number", "ip", "bool"]
 
@@ -72,6 +73,7 @@ NAMESPACE: Final[Mapping[str, Any]] = MappingProxyType(
         "NAN": float("nan"),
         "ancestor_images": ancestor_images,
         "argument_block": argument_block,
+        "fold": fold,
         "lowered": lowered,
         "requests": requests,
     }

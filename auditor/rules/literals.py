@@ -18,7 +18,7 @@ LONG_S: Final = "\u017f"
 
 def fold(text: str) -> str:
     """Put a text in lower case, where RE2 too takes it to be: the long s is one of the letter's cases."""
-    return text.lower().replace(LONG_S, "s")
+    return text.lower() if text.isascii() else text.lower().replace(LONG_S, "s")
 
 
 def required(pattern: str) -> Texts | None:

@@ -23,15 +23,23 @@ def finder(patterns: Iterable[str]) -> Callable[[str], object]:
 
     Raises ValueError for a pattern that RE2 refuses, or has no room for.
     """
-    return _set(patterns).Match  # type: ignore[no-any-return]
+    return _searcher(_set(patterns))
 
 
 def scanner(texts: Sequence[str]) -> Callable[[str], list[int] | None] | None:
     """Give a function that finds which of the texts a text contains, by index; None if there are none, or too many."""
     try:
-        return _set(map(re2.escape, texts)).Match if texts else None
+        return _searcher(_set(map(re2.escape, texts))) if texts else None
     except ValueError:
         return None
+
+
+def _searcher(union: Any) -> Callable[[str], list[int] | None]:
+    native = getattr(union, "_set", None)
+    if native is None:
+        return union.Match  # type: ignore[no-any-return]
+    search = native.Match  # the wrapper around it takes a third as long again as the search of a usual command line
+    return lambda text: search(text.encode())
 
 
 def _set(patterns: Iterable[str]) -> Any:
