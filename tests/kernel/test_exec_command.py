@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -129,16 +130,45 @@ def interruptible(*arguments: str) -> subprocess.Popen[bytes]:
     )
 
 
+def heeding(number: signal.Signals, offence: Offence, word: str) -> list[str]:
+    """Give a command that says a line and waits; at the signal it offends once, with this word, and leaves with 9."""
+    script = f"""
+import os, signal, subprocess
+
+def heed(*_):
+    subprocess.run([{str(offence.program)!r}, {word!r}])
+    os._exit(9)
+
+signal.signal({int(number)}, heed)
+print(flush=True)
+while True:
+    signal.pause()
+"""
+    return [sys.executable, "-I", "-c", script]
+
+
 def test_interrupt_is_the_commands(offence: Offence) -> None:
     """Ctrl-C reaches the command, which may take its time to end; the auditor sees that too and leaves as it left."""
-    script = f"trap '{offence.program} interrupted; exit 9' INT; echo; while :; do read -t 60 <> <(:); done"
-    with interruptible(*offence.rules, "--", "bash", "-c", script) as auditor:
+    with interruptible(*offence.rules, "--", *heeding(signal.SIGINT, offence, "interrupted")) as auditor:
         assert auditor.stdout is not None
         auditor.stdout.readline()
         os.killpg(auditor.pid, signal.SIGINT)
         _, errors = auditor.communicate(timeout=PATIENCE_S)
     assert auditor.returncode == 9
     assert errors.endswith(b"/offence interrupted\n")
+    assert errors.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_are_passed_on(offence: Offence, number: signal.Signals) -> None:
+    """A signal that is sent to the auditor alone is the command's to heed, and what it does then is still watched."""
+    with interruptible(*offence.rules, "--", *heeding(number, offence, "told")) as auditor:
+        assert auditor.stdout is not None
+        auditor.stdout.readline()
+        os.kill(auditor.pid, number)
+        _, errors = auditor.communicate(timeout=PATIENCE_S)
+    assert auditor.returncode == 9
+    assert errors.endswith(b"/offence told\n")
     assert errors.count(b"\n") == 1
 
 
