@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "run": "auditor.cli.run",
     "exec": "auditor.cli.exec",
     "replay": "auditor.cli.replay",
+    "rules": "auditor.cli.rules",
     "doctor": "auditor.cli.doctor",
     "demo": "auditor.cli.demo",
 }

@@ -43,10 +43,12 @@ INHERITED_OPTIONS = {"--help", "--version"}
 
 
 def options(name: str) -> set[str]:
-    """List a command's long options."""
+    """List a command's long options, those of the commands below it included."""
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
-    return {word for each in command.params for word in (*each.opts, *each.secondary_opts) if word.startswith("--")}
+    commands = [command, *(command.commands.values() if isinstance(command, click.Group) else ())]
+    parameters = [each for command in commands for each in command.params]
+    return {word for each in parameters for word in (*each.opts, *each.secondary_opts) if word.startswith("--")}
 
 
 def code(text: str) -> list[str]:

@@ -1,0 +1,67 @@
+"""A rule in a few lines."""
+
+from __future__ import annotations
+
+from auditor.model.alerts import RuleInfo
+from auditor.rules.pack import Detection, Sequence
+from auditor.rules.portrait import about, code_of, kind, outline, stages_of
+
+INFO = RuleInfo("r1", "Rule", "high", ("attack.t1572", "attack.command-and-control"))
+DETECTION = Detection(
+    "one",
+    INFO,
+    "network_connection",
+    ("and", ("num", "DestinationPort", "==", 22), ("eq", "Image", "/bin/a", False), ("re", "CommandLine", "x+")),
+)
+SEQUENCE = Sequence("both", INFO, ("one", "two"), ("ToolCallId",), 60_000_000_000, join="parent-child")
+
+
+def test_outline() -> None:
+    """What a program wants to know of a rule."""
+    assert outline(SEQUENCE, "a.yml:1") == {
+        "id": "r1",
+        "name": "both",
+        "title": "Rule",
+        "level": "high",
+        "kind": "sequence",
+        "stages": ["one", "two"],
+        "techniques": ["T1572"],
+        "source": "a.yml:1",
+    }
+    assert (kind(DETECTION), stages_of(DETECTION)) == ("network_connection", ())
+
+
+def test_about_a_detection() -> None:
+    """Every field that it reads, once, with its name in the stream."""
+    level, *reads = about(DETECTION)
+    assert level == "level high, network_connection"
+    assert [line.split(":")[0] for line in reads] == [
+        "reads CommandLine (process.command_line)",
+        "reads DestinationPort (destination.port)",
+        "reads Image (process.executable)",
+    ]
+
+
+def test_about_a_sequence() -> None:
+    """Its stages in their order, its window, and what keeps groups apart."""
+    assert list(about(SEQUENCE)) == [
+        "level high, sequence",
+        "stages one, then two, within 60 s",
+        "grouped by ToolCallId; join: parent-child",
+    ]
+
+
+def test_code() -> None:
+    """Python that holds together, with the tests in it."""
+    code = code_of(DETECTION)
+    compile(code, "<rule>", "exec")
+    assert "e.port == 22" in code
+    assert "# searches of the rule's expressions and networks: k0" in code
+
+
+def test_code_of_an_authors_text() -> None:
+    """What an author wrote stands in the code as a literal."""
+    name = "one\nimport os"
+    condition = ("eq", "Image", "'); import os #\n", True)
+    code = code_of(Detection("one", RuleInfo("r1", name, "low"), "process_creation", condition))
+    assert [line for line in code.splitlines() if line.startswith("import")] == []
