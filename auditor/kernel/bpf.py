@@ -10,6 +10,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import resource
 import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -58,6 +59,19 @@ class MapShape(NamedTuple):
 
 class RefusedError(OSError):
     """The kernel refused a program; says why, in the verifier's last words."""
+
+
+def lift_memory_limit() -> None:
+    """Lift this process's limit on locked memory as far as it may.
+
+    Before Linux 5.11 maps and programs count against it, and it is 64 KiB by default. Later kernels charge them to the
+    cgroup.
+    """
+    try:
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    except ValueError:  # without CAP_SYS_RESOURCE: up to where it was capped
+        hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (hard, hard))
 
 
 def create_map(shape: MapShape) -> int:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from auditor.errors import AuditorError, HostError
+from auditor.kernel.bpf import lift_memory_limit
 from auditor.kernel.btf import constants
 from auditor.kernel.catalog import HOOKS, LIMITS, MAPS, OFFSETS, SIZES, SOURCES
 from auditor.kernel.image import Image, Loaded, load
@@ -81,6 +82,7 @@ def _child(sources: Path, limits: Mapping[str, int], store: Store | None, out: s
     os.dup2(log, 1)
     fds: list[int] = []
     try:
+        lift_memory_limit()
         programs, maps, refused = load(_image(sources, limits, store), HOOKS)
         wanted = {name: maps[name] for name in MAPS}
         fds = [*programs.values(), *wanted.values()]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import mmap
 import os
+import resource
 import struct
 from collections.abc import Iterator
 
@@ -15,6 +17,7 @@ from auditor.kernel import bpf
 from auditor.kernel.bpf import Map, MapShape
 from auditor.kernel.catalog import ATTACH_CONNECT4, PROG_CGROUP_SOCK_ADDR, PROG_RAW_TRACEPOINT, PROG_TRACEPOINT
 from auditor.kernel.probes import tracepoint_id
+from tests.kernel.watching import fork, wait
 
 HASH, ARRAY = 1, 2
 RETURN_1 = bytes.fromhex("b700000001000000 9500000000000000")
@@ -42,6 +45,20 @@ def key(number: int) -> bytes:
 def value(number: int) -> bytes:
     """Give a value."""
     return struct.pack("<Q", number)
+
+
+def test_limit_on_locked_memory_is_lifted() -> None:
+    """A process that may lock little may afterwards lock all that it can be allowed: older kernels count maps so."""
+
+    def lift() -> None:
+        hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (mmap.PAGESIZE, hard))
+        bpf.lift_memory_limit()
+        soft, now = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+        assert soft == now
+        assert now in {hard, resource.RLIM_INFINITY}
+
+    wait(fork(lift))
 
 
 def test_map_keeps_what_is_set(table: Map) -> None:
