@@ -11,6 +11,17 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How quick the machine is decides about no test. In CI the same examples are tried each time, so that a failure there is
+# the change's; everywhere else new ones are looked for.
+settings.register_profile(
+    "auditor",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=os.environ.get("CI") == "true",
+)
+settings.load_profile("auditor")
 
 ROOT = Path(__file__).parent.parent
 
