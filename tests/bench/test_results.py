@@ -134,3 +134,18 @@ def test_footprint_is_told_in_millions_of_bytes() -> None:
 def test_only_what_was_measured_is_told() -> None:
     """A part that was not run has no table."""
     assert [table.title for table in tables({"machine": {}, "overhead": overhead(udp=ratio(1))})] == ["Overhead"]
+
+
+@pytest.mark.parametrize(
+    ("rate", "differ", "cells"), [(250_000, 0, ("250,000", "0")), (99_999, 2, ("**99,999**", "**2**"))]
+)
+def test_rules_too_slow_or_wrong_are_marked(rate: float, differ: int, cells: tuple[str, str]) -> None:
+    """A rate below what is promised is bold, and so is a difference from another engine."""
+    peer = {"rules": 3, "events": 10, "rate": 2000.0, "differ": differ}
+    results = {
+        "sigmahq": False, "kinds": {"Exec": 10}, "events": 10, "hits": 1,
+        "ours": {"rules": 4, "rate": rate}, "sql": peer, "eql": peer, "reference": peer,
+    }  # fmt: skip
+    (table,) = tables({"rules": results})
+    assert row(table, "auditor, alerts and sequences included")[3] == cells[0]
+    assert row(table, "the eql package")[3:] == ["2,000", cells[1]]
