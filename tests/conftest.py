@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# How quick the machine is decides about no test. In CI the same examples are tried each time, so that a failure there is
-# the change's; everywhere else new ones are looked for.
+# How quick the machine is decides about no test. In CI the same examples are tried each time, so that a failure there
+# is the change's; everywhere else new ones are looked for.
 settings.register_profile(
     "auditor",
     deadline=None,
