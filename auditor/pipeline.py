@@ -31,6 +31,9 @@ class Judge(Protocol):
     def lose(self, loss: Loss) -> None:
         """Take note of a loss."""
 
+    def tick(self, time_ns: int) -> list[Alert]:
+        """Take note of the time, ns since boot, that the stream tells of; gives the alerts about what did not come."""
+
 
 class Sink(Protocol):
     """Where events and alerts go. Each event comes before the alerts that it causes."""
@@ -90,6 +93,7 @@ class Pipeline:
             self._engine.lose(event)
         elif isinstance(event, Tick | End):
             self._tell_forgotten(event)
+            self._raise(self._engine.tick(event.time_ns))
 
     def _judge_again(self, event: Executable) -> None:
         for process in self.table.late(event):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, get_args
 
 from auditor.rules.documents import Document, Problems
-from auditor.rules.pack import Example, Join
+from auditor.rules.pack import Absence, Example, Join
 
 JOINS: Final[tuple[Join, ...]] = get_args(Join)
 ONCE: Final = "once-per-group"
@@ -21,6 +21,9 @@ class Block:
 
     join: Join = "none"
     suppress_ns: int | None = None
+    until: tuple[str, ...] = ()
+    absence: Absence | None = None
+    """Its rule by name or id, as written."""
     examples: tuple[tuple[str, bool, tuple[dict[str, Any], ...]], ...] = ()
     """(name, must match, events)."""
 
@@ -37,7 +40,7 @@ def read_block(document: Document, problems: Problems, *, sequence: bool) -> Blo
     if not isinstance(data, dict):
         problems.add(document.source("auditor"), "'auditor' is a mapping")
         return Block()
-    allowed = {"suppress", "examples"} | ({"join"} if sequence else set())
+    allowed = {"suppress", "examples"} | ({"join", "until", "absent_after"} if sequence else set())
     for key in data:
         if key not in allowed:
             known = ", ".join(sorted(allowed))
@@ -46,19 +49,54 @@ def read_block(document: Document, problems: Problems, *, sequence: bool) -> Blo
     if join not in JOINS:
         problems.add(document.source("auditor", "join"), f"'join' is one of {', '.join(JOINS)}, not '{join}'")
         join = "none"
-    return Block(join, _suppress(document, data, problems), _examples(document, data.get("examples"), problems))
+    return Block(
+        join,
+        _suppress(document, data, problems),
+        _until(document, data, problems),
+        _absence(document, data, problems),
+        _examples(document, data.get("examples"), problems),
+    )
+
+
+def _until(document: Document, data: dict[str, Any], problems: Problems) -> tuple[str, ...]:
+    names = data.get("until", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        problems.add(document.source("auditor", "until"), "'until' is a list of rules' names")
+        return ()
+    return tuple(names)
+
+
+def _absence(document: Document, data: dict[str, Any], problems: Problems) -> Absence | None:
+    given = data.get("absent_after")
+    if given is None:
+        return None
+    if not isinstance(given, dict) or set(given) != {"rule", "within"} or not isinstance(given["rule"], str):
+        what = "'absent_after' has a rule's name under 'rule', and a time under 'within'"
+        problems.add(document.source("auditor", "absent_after"), what)
+        return None
+    within_ns = _time(str(given["within"]))
+    if within_ns is None:
+        what = f"'within' is a time such as 60s, 10m, 1h, 1d, not '{given['within']}'"
+        problems.add(document.source("auditor", "absent_after", "within"), what)
+        return None
+    return Absence(given["rule"], within_ns)
+
+
+def _time(text: str) -> int | None:
+    """Read a time, as nanoseconds."""
+    found = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    return None if found is None else int(found[1]) * _UNITS[found[2]] * 1_000_000_000
 
 
 def _suppress(document: Document, data: dict[str, Any], problems: Problems) -> int | None:
     text = str(data.get("suppress", ONCE))
     if text == ONCE:
         return None
-    found = re.fullmatch(r"(\d{1,6})([smhd])", text)
-    if found is None:
+    suppress_ns = _time(text)
+    if suppress_ns is None:
         what = f"'suppress' is {ONCE} or a time such as 60s, 10m, 1h, 1d, not '{text}'"
         problems.add(document.source("auditor", "suppress"), what)
-        return None
-    return int(found[1]) * _UNITS[found[2]] * 1_000_000_000
+    return suppress_ns
 
 
 def _examples(

@@ -99,6 +99,8 @@ def _of_absent(leaf: Node, field: Field) -> Node:
     match leaf[0]:
         case "is":
             holds = not leaf[2]
+        case "present":
+            holds = field.type == "bool"  # one of the two it always is
         case "eq":
             holds = field.type != "list" and not leaf[2]
         case "re" | "glob":

@@ -23,6 +23,7 @@ from sigma.rule.detection import EmptySigmaDetections
 from auditor.rules.conditions import FALSE, every, negate, some
 from auditor.rules.documents import Document, Problems
 from auditor.rules.fields import CATEGORIES, FIELDS, Field
+from auditor.rules.lists import NO_LISTS, Lists
 from auditor.rules.pack import Node
 from auditor.rules.taxonomy import ELSEWHERE
 from auditor.rules.values import UnfitValueError, lower_item, read_item
@@ -49,9 +50,19 @@ def served_category(logsource: Mapping[str, Any]) -> str:
 
 
 class DetectionReader:
-    """Lowers the detection of one document."""
+    """Lowers the detection of one document, or the like in another section of it."""
 
-    def __init__(self, document: Document, category: str, problems: Problems) -> None:
+    def __init__(
+        self,
+        document: Document,
+        category: str,
+        problems: Problems,
+        *,
+        section: str = "detection",
+        lists: Lists = NO_LISTS,
+    ) -> None:
+        self._section = section
+        self._lists = lists
         self._document = document
         self._category = category
         self._problems = problems
@@ -59,19 +70,19 @@ class DetectionReader:
 
     def read(self) -> Node:
         """Give the rule's condition; raises Unserved. What is wrong becomes a problem."""
-        detection = self._document.data.get("detection")
+        detection = self._document.data.get(self._section)
         if not isinstance(detection, dict):
-            self._wrong("a rule needs a 'detection' mapping", "detection")
+            self._wrong(f"a rule needs a '{self._section}' mapping", self._section)
             return FALSE
         try:
             check_alias_expansion(detection)
         except SigmaError as error:
-            self._wrong(str(error), "detection")
+            self._wrong(str(error), self._section)
             return FALSE
         nodes = {
-            str(name): self._definition(definition, "detection", name)
+            str(name): self._definition(definition, self._section, name)
             for name, definition in detection.items()
-            if name != "condition"
+            if name != "condition" and not (self._section == "filter" and name == "rules")
         }
         condition = self._conditions(detection.get("condition"), nodes)
         if self._unserved:
@@ -102,7 +113,7 @@ class DetectionReader:
                 self._wrong("keywords without a field are not supported: say which field they stand in", *keys)
                 return FALSE
             field = self._field(item.field, *keys)
-            return FALSE if field is None else lower_item(item, field)
+            return FALSE if field is None else lower_item(item, field, self._lists)
         except UnfitValueError as error:
             self._wrong(str(error), *keys)
             return FALSE
@@ -126,7 +137,7 @@ class DetectionReader:
     def _conditions(self, data: object, nodes: dict[str, Node]) -> Node:
         texts = data if isinstance(data, list) else [data]
         if not texts or not all(isinstance(text, str) for text in texts):
-            self._wrong("a detection needs a 'condition'", "detection", "condition")
+            self._wrong(f"a {self._section} needs a 'condition'", self._section, "condition")
             return FALSE
         try:
             return some(
@@ -134,19 +145,19 @@ class DetectionReader:
                 for text in texts
             )
         except SigmaError as error:
-            self._wrong(f"condition: {error}", "detection", "condition")
+            self._wrong(f"condition: {error}", self._section, "condition")
             return FALSE
 
     def _condition(self, item: object, nodes: dict[str, Node]) -> Node:
         match item:
             case ConditionIdentifier():
                 if item.identifier not in nodes:
-                    self._wrong(f"condition: there is no detection '{item.identifier}'", "detection", "condition")
+                    self._wrong(f"condition: there is no detection '{item.identifier}'", self._section, "condition")
                 return nodes.get(item.identifier, FALSE)
             case ConditionSelector():
                 chosen = _selected(item.pattern, nodes)
                 if not chosen:
-                    self._wrong(f"condition: no detection is called '{item.pattern}'", "detection", "condition")
+                    self._wrong(f"condition: no detection is called '{item.pattern}'", self._section, "condition")
                 return every(chosen) if item.args[0] == "all" else some(chosen)
             case ConditionNOT():
                 return negate(self._condition(item.args[0], nodes))
@@ -154,7 +165,7 @@ class DetectionReader:
                 parts = [self._condition(part, nodes) for part in item.args]
                 return every(parts) if isinstance(item, ConditionAND) else some(parts)
             case ConditionItem() | _:
-                self._wrong("condition: not understood", "detection", "condition")
+                self._wrong("condition: not understood", self._section, "condition")
                 return FALSE
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import yaml
+
+LISTS: Final = "lists.yml"
+"""Name of a file of lists; no rule file is called so."""
 
 KeyPath: TypeAlias = tuple[Hashable, ...]
 """Keys and indexes from a document's top down to a value."""
@@ -47,7 +50,11 @@ def rule_files(paths: Sequence[Path], problems: Problems) -> Iterator[Path]:
     given: set[Path] = set()
     for path in paths:
         if path.is_dir():
-            found = sorted(file for file in path.rglob("*") if file.suffix in {".yml", ".yaml"} and file.is_file())
+            found = sorted(
+                file
+                for file in path.rglob("*")
+                if file.suffix in {".yml", ".yaml"} and file.name != LISTS and file.is_file()
+            )
             if not found:
                 problems.add(str(path), "no rule file (*.yml) in this folder")
         elif path.is_file():

@@ -25,8 +25,9 @@ from auditor.model.alerts import RuleInfo
 
 Node: TypeAlias = tuple[Any, ...]
 Join = Literal["none", "same-tree", "self-or-descendant", "parent-child"]
+Counting = Literal["event_count", "value_count", "temporal"]
 
-VERSION = 1
+VERSION = 2
 """Of the JSON form."""
 
 
@@ -46,19 +47,61 @@ class Detection:
 
 
 @dataclass(frozen=True, slots=True)
+class Absence:
+    """A rule that has to match after another one, or that one alerts."""
+
+    rule: str
+    within_ns: int
+    """After the other's last event, inclusive."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sequence:
     """A rule over several events in order (Sigma's `temporal_ordered`)."""
 
     key: str
     info: RuleInfo
     stages: tuple[str, ...]
-    """Keys of detections."""
+    """Keys of detections and of other correlations."""
     group_by: tuple[str, ...]
     span_ns: int
     """From the first stage's event to the last one's, inclusive."""
     join: Join = "none"
     """How the process of each stage is related to that of the stage before."""
     suppress_ns: int | None = None
+    aliases: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    """(name in `group_by`, ((rule, field), ...)): fields that stand for it in the events of those rules."""
+    silent: bool = False
+    """Only a stage of other correlations."""
+    until: tuple[str, ...] = ()
+    """Keys of detections: one of them, in a group, and the group starts anew."""
+    absence: Absence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """A rule over several events, in any order, counted or named."""
+
+    key: str
+    info: RuleInfo
+    kind: Counting
+    rules: tuple[str, ...]
+    """Keys of detections and of other correlations."""
+    group_by: tuple[str, ...]
+    span_ns: int
+    """Length of the window, both ends inclusive."""
+    op: str = "gte"
+    """gt, gte, lt, lte, eq, neq: how the number of distinct things must compare to `count`."""
+    count: int = 1
+    fields: tuple[str, ...] = ()
+    """Of `value_count`: the fields whose values, together, are counted."""
+    condition: Node | None = None
+    """Of `temporal`: ("rule", key), ("and", ...), ("or", ...), ("not", ...)."""
+    suppress_ns: int | None = None
+    aliases: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    silent: bool = False
+    until: tuple[str, ...] = ()
+    absence: Absence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +133,7 @@ class Pack:
     sequences: tuple[Sequence, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     examples: tuple[Example, ...] = field(default=())
+    correlations: tuple[Correlation, ...] = ()
 
     def to_json(self) -> bytes:
         """Write the pack as JSON."""
@@ -106,20 +150,17 @@ class Pack:
                 Detection(**{**item, "info": _info(item["info"]), "condition": _frozen(item["condition"])})
                 for item in data["detections"]
             ),
-            tuple(
-                Sequence(
-                    **{
-                        **item,
-                        "info": _info(item["info"]),
-                        "stages": tuple(item["stages"]),
-                        "group_by": tuple(item["group_by"]),
-                    }
-                )
-                for item in data["sequences"]
-            ),
+            tuple(Sequence(**_correlated(item)) for item in data["sequences"]),
             tuple(Skipped(**item) for item in data["skipped"]),
             tuple(Example(**{**item, "events": tuple(item["events"])}) for item in data["examples"]),
+            tuple(Correlation(**_correlated(item)) for item in data["correlations"]),
         )
+
+
+def _correlated(item: dict[str, Any]) -> dict[str, Any]:
+    values = {key: _frozen(value) for key, value in item.items()}
+    absence = item["absence"]
+    return {**values, "info": _info(item["info"]), "absence": absence and Absence(**absence)}
 
 
 def _info(data: dict[str, Any]) -> RuleInfo:

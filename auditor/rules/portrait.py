@@ -8,21 +8,46 @@ from typing import Any, Final, TypeAlias
 from auditor.rules.conditions import leaves
 from auditor.rules.expressions import Expressions
 from auditor.rules.fields import FIELDS
-from auditor.rules.pack import Detection, Sequence
+from auditor.rules.pack import Correlation, Detection, Pack, Sequence
 
-Rule: TypeAlias = Detection | Sequence
+Rule: TypeAlias = Detection | Sequence | Correlation
 
 _SECOND: Final = 1_000_000_000
+_WORDS: Final = {"gt": "more than", "gte": "at least", "lt": "less than", "lte": "at most", "eq": "just", "neq": "not"}
+
+
+def rules_of(pack: Pack) -> list[Rule]:
+    """List all rules that run."""
+    return [*pack.detections, *pack.sequences, *pack.correlations]
 
 
 def kind(rule: Rule) -> str:
-    """Tell what a rule looks at: a category of events, or a `sequence` of other rules."""
-    return rule.category if isinstance(rule, Detection) else "sequence"
+    """Tell what a rule looks at: a category of events; other rules in a `sequence`, or the way that Sigma calls it."""
+    match rule:
+        case Detection():
+            return rule.category
+        case Sequence():
+            return "sequence"
+        case _:
+            return rule.kind
 
 
 def stages_of(rule: Rule) -> tuple[str, ...]:
-    """Give the keys of the rules that a sequence is made of."""
-    return () if isinstance(rule, Detection) else rule.stages
+    """Give the keys of the rules that a correlation combines."""
+    match rule:
+        case Detection():
+            return ()
+        case Sequence():
+            return rule.stages
+        case _:
+            return rule.rules
+
+
+def stands_on(rule: Rule) -> tuple[str, ...]:
+    """Give the keys of all rules that a rule needs beside itself."""
+    if isinstance(rule, Detection):
+        return ()
+    return (*stages_of(rule), *rule.until, *((rule.absence.rule,) if rule.absence else ()))
 
 
 def outline(rule: Rule, source: str) -> dict[str, Any]:
@@ -42,13 +67,23 @@ def outline(rule: Rule, source: str) -> dict[str, Any]:
 def about(rule: Rule) -> Iterator[str]:
     """Tell people, line by line, what a rule reads."""
     yield f"level {rule.info.level}, {kind(rule)}"
-    if isinstance(rule, Detection):
-        fields = FIELDS[rule.category]
-        for name in sorted({leaf[1] for leaf in leaves(rule.condition)}):
-            yield f"reads {name} ({fields[name].ecs}): {fields[name].meaning}"
-    else:
-        yield f"stages {', then '.join(rule.stages)}, within {rule.span_ns // _SECOND} s"
-        yield f"grouped by {', '.join(rule.group_by) or 'nothing'}; join: {rule.join}"
+    match rule:
+        case Detection():
+            fields = FIELDS[rule.category]
+            for name in sorted({leaf[1] for leaf in leaves(rule.condition)}):
+                yield f"reads {name} ({fields[name].ecs}): {fields[name].meaning}"
+            return
+        case Sequence():
+            yield f"stages {', then '.join(rule.stages)}, within {rule.span_ns // _SECOND} s; join: {rule.join}"
+        case _:
+            what = f"different {', '.join(rule.fields)} of " if rule.fields else ""
+            number = "" if rule.kind == "temporal" else f", {_WORDS.get(rule.op, rule.op)} {rule.count}"
+            yield f"{what}{', '.join(rule.rules)}, within {rule.span_ns // _SECOND} s{number}"
+    yield f"grouped by {', '.join(rule.group_by) or 'nothing'}"
+    if rule.until:
+        yield f"until {', '.join(rule.until)}"
+    if rule.absence:
+        yield f"unless {rule.absence.rule} follows within {rule.absence.within_ns // _SECOND} s"
 
 
 def code_of(rule: Detection) -> str:

@@ -90,6 +90,13 @@ class Memory(Generic[_Item]):
             members.clear()
             del self._groups[oldest]
 
+    def forget(self, group: object) -> None:
+        """Forget a group. That is no eviction."""
+        members = self._groups.pop(group, None)
+        if members is not None:
+            self.size -= len(members)
+            members.clear()
+
     def _drop(self, members: dict[str, _Item]) -> None:
         del members[next(iter(members))]
         self.size -= 1
@@ -127,6 +134,12 @@ class Progress:
         if chain is None or stage == self._last:
             return chain
         return self._carry_on(stage, chain, group, place)
+
+    def reset(self, group: object) -> None:
+        """Forget how far a group has come."""
+        for chains, seen in zip(self._chains, self._seen, strict=True):
+            chains.forget(group)
+            seen.forget(group)
 
     def _precede(self, stage: int, moment: Moment, group: object) -> Chain | None:
         """Find the chain that the moment continues; of several, the one that began last."""

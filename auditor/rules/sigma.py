@@ -1,30 +1,33 @@
 """Reads rule packs: Sigma documents in, a `Pack` out, or every problem at once.
 
-Only this module, `detection` and `values` import pySigma, which costs a tenth of a second and 12 MB: who matches events
-takes the finished pack and imports none of them.
+Only this module, `correlations`, `detection`, `filters` and `values` import pySigma, which costs a tenth of a second
+and 12 MB: who matches events takes the finished pack and imports none of them.
 """
 
 from __future__ import annotations
 
+from collections import ChainMap
+from collections.abc import Mapping
 from collections.abc import Sequence as Listing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from sigma.correlations import SigmaCorrelationTimespan, SigmaCorrelationType
 from sigma.exceptions import SigmaError
 from sigma.rule import SigmaLogSource, SigmaRule
 
 from auditor.errors import RuleError
 from auditor.model.alerts import RuleInfo
 from auditor.rules.block import read_block
+from auditor.rules.correlations import CorrelationReader
 from auditor.rules.detection import DetectionReader, Unserved, served_category
 from auditor.rules.documents import Document, Problems, read_documents, rule_files
-from auditor.rules.fields import FIELDS
-from auditor.rules.pack import Detection, Example, Pack, Sequence, Skipped
+from auditor.rules.filters import FilterReader
+from auditor.rules.groups import Rule, members
+from auditor.rules.lists import read_lists
+from auditor.rules.pack import Correlation, Detection, Example, Pack, Sequence, Skipped
 
 _DEFAULT_LEVEL: Final = "medium"
-_CORRELATION_KEYS: Final = {"type", "rules", "group-by", "timespan", "generate", "aliases", "condition"}
 _RETIRED: Final = {"deprecated", "unsupported"}
 
 
@@ -34,7 +37,7 @@ def read_pack(paths: Listing[Path]) -> Pack:
     A rule for other log sources or products, or with one of Sigma's own fields that our events lack, is skipped with
     the reason. Anything else that is wrong raises RuleError, which holds every problem of every file.
     """
-    reader = _PackReader()
+    reader = _PackReader(paths)
     for file in rule_files(paths, reader.problems):
         for document in read_documents(file, reader.problems):
             reader.add(document)
@@ -45,41 +48,52 @@ def read_pack(paths: Listing[Path]) -> Pack:
 
 
 class _PackReader:
-    def __init__(self) -> None:
+    def __init__(self, paths: Listing[Path]) -> None:
         self.problems = Problems()
+        self._lists = read_lists(paths, self.problems)
         self._detections: dict[str, Detection] = {}
-        self._sequences: list[Sequence] = []
+        self._combined: dict[str, Sequence | Correlation] = {}
         self._skipped: list[Skipped] = []
         self._examples: list[Example] = []
         self._names: dict[str, tuple[str, str]] = {}  # a rule's name or id -> (its key, where it stands)
-        self._later: list[tuple[Document, RuleInfo, str]] = []
+        self._later: dict[str, tuple[Document, RuleInfo]] = {}
+        self._open: list[str] = []
+        self._filters: list[Document] = []
         self._loud: set[str] = set()
         self._staged: set[str] = set()
 
     def add(self, document: Document) -> None:
-        """Take in one document. Sequences wait until all detections are known."""
-        if "filter" in document.data:
-            self.problems.add(document.source("filter"), "filter documents are not supported yet")
-            return
+        """Take in one document. Correlations wait until all detections are known, and so do filters."""
         if "action" in document.data:
             self.problems.add(document.source("action"), "'action' is not supported: write each rule out")
+            return
+        if "filter" in document.data:
+            self._filters.append(document)
             return
         named = self._metadata(document)
         if named is None:
             return
         info, key = named
         if "correlation" in document.data:
-            self._later.append((document, info, key))
+            self._later[key] = document, info
         else:
             self._add_detection(document, info, key)
 
     def finish(self) -> Pack:
-        """Resolve the sequences and give the pack."""
-        for document, info, key in self._later:
-            self._add_sequence(document, info, key)
+        """Resolve filters and correlations and give the pack."""
+        self._apply_filters()
+        while self._later:  # what others combine is taken out on their way
+            self._add_correlation(next(iter(self._later)))
         silent = self._staged - self._loud
         detections = [replace(rule, silent=rule.key in silent) for rule in self._detections.values()]
-        return Pack(tuple(detections), tuple(self._sequences), tuple(self._skipped), tuple(self._examples))
+        combined = [replace(rule, silent=rule.key in silent) for rule in self._combined.values()]
+        return Pack(
+            tuple(detections),
+            tuple(rule for rule in combined if isinstance(rule, Sequence)),
+            tuple(self._skipped),
+            tuple(self._examples),
+            tuple(rule for rule in combined if isinstance(rule, Correlation)),
+        )
 
     def _metadata(self, document: Document) -> tuple[RuleInfo, str] | None:
         """Read what every document has; gives it with the rule's key, or None if the rule has no identity."""
@@ -124,91 +138,72 @@ class _PackReader:
             if document.data.get("status") in _RETIRED:
                 raise Unserved(f"status {document.data['status']}")  # noqa: TRY301 - one place tells why
             category = served_category(source.to_dict())
-            condition = DetectionReader(document, category, self.problems).read()
+            condition = DetectionReader(document, category, self.problems, lists=self._lists).read()
         except Unserved as reason:
             self._skip(document, info, str(reason))
             return
         self._examples.extend(block.examples_of(key))
         self._detections[key] = Detection(key, info, category, condition, suppress_ns=block.suppress_ns)
 
-    def _add_sequence(self, document: Document, info: RuleInfo, key: str) -> None:
+    def _add_correlation(self, key: str) -> None:
+        document, info = self._later.pop(key)
         data = document.data["correlation"]
         if not isinstance(data, dict):
             self.problems.add(document.source("correlation"), "'correlation' is a mapping")
             return
         block = read_block(document, self.problems, sequence=True)
-        span_ns = self._check_correlation(document, data)
-        references = data.get("rules")
-        references = references if isinstance(references, list) else [references]
-        stages = [self._stage(document, index, str(name)) for index, name in enumerate(references)]
-        if any(isinstance(stage, Skipped) for stage in stages):
-            self._skip(document, info, "a stage is skipped")
-            return
-        found = tuple(stage.key for stage in stages if isinstance(stage, Detection))
-        group_by = self._group_by(document, data.get("group-by"), found)
-        if len(found) < len(references) or span_ns is None or group_by is None:
-            return
-        if len(found) < 2:
-            self.problems.add(document.source("correlation", "rules"), "an order needs two rules or more")
-            return
-        (self._loud if data.get("generate") is True else self._staged).update(found)
-        self._examples.extend(block.examples_of(key))
-        self._sequences.append(Sequence(key, info, found, group_by, span_ns, block.join, block.suppress_ns))
-
-    def _check_correlation(self, document: Document, data: dict[Any, Any]) -> int | None:
-        """Check type, keys and timespan; gives the timespan in nanoseconds, or None after a problem."""
-        sound = True
-
-        def wrong(key: str, what: str) -> None:
-            nonlocal sound
-            sound = False
-            self.problems.add(document.source("correlation", key), what)
-
-        for key in data:
-            if key not in _CORRELATION_KEYS:
-                wrong(key, f"'{key}' is not known in 'correlation'")
-        for key in ("aliases", "condition"):
-            if data.get(key):
-                wrong(key, f"'{key}' is not supported yet")
-        kind = str(data.get("type"))
-        if kind != "temporal_ordered":
-            known = kind.upper() in SigmaCorrelationType.__members__
-            wrong("type", f"type '{kind}' is not {'supported yet' if known else 'a Sigma correlation type'}")
-        if not isinstance(data.get("generate", False), bool):
-            wrong("generate", "'generate' is true or false")
+        self._open.append(key)
         try:
-            seconds = SigmaCorrelationTimespan(data["timespan"]).seconds
-        except KeyError:
-            wrong("timespan", "a correlation needs a 'timespan', such as 60s")
-        except (SigmaError, TypeError, ValueError, AttributeError):
-            wrong("timespan", f"'timespan' is a time such as 60s, 10m, 1h, 1d, not '{data['timespan']}'")
-        return seconds * 1_000_000_000 if sound else None
+            reader = CorrelationReader(document, self._known(), self._find, self.problems)
+            rule = reader.read(key, info, block)
+        except Unserved as reason:
+            self._skip(document, info, str(reason))
+            return
+        finally:
+            self._open.pop()
+        if rule is None:
+            return
+        others = [*rule.until, *([rule.absence.rule] if rule.absence is not None else [])]
+        (self._loud if data.get("generate") is True else self._staged).update([*members(rule), *others])
+        self._examples.extend(block.examples_of(key))
+        self._combined[key] = rule
 
-    def _stage(self, document: Document, index: int, name: str) -> Detection | Skipped | None:
-        key, source = self._names.get(name, (name, ""))
-        if key in self._detections:
-            return self._detections[key]
-        for skipped in self._skipped:
-            if skipped.source == source:
-                return skipped
-        what = f"there is no rule '{name}'"
-        if source:
-            what = f"'{name}' is no detection: chains of correlations are not supported yet"
-        if not any(problem.startswith(f"{source}:") for problem in self.problems.found if source):
-            self.problems.add(document.source("correlation", "rules", index), what)
+    def _known(self) -> Mapping[str, Rule]:
+        detections: Any = self._detections
+        combined: Any = self._combined
+        return ChainMap(detections, combined)  # grows while a correlation's own parts are read
+
+    def _find(self, name: str, source: str) -> str | None:
+        """Find the rule that a correlation names; raises Unserved where that rule is skipped."""
+        key, place = self._names.get(name, (name, ""))
+        if key in self._later:
+            self._add_correlation(key)
+        if key in self._detections or key in self._combined:
+            return key
+        if any(skipped.source == place for skipped in self._skipped):
+            raise Unserved("a stage is skipped")
+        if key in self._open:
+            self.problems.add(source, f"'{name}' depends on this rule itself")
+        elif not place:
+            self.problems.add(source, f"there is no rule '{name}'")
+        elif not any(problem.startswith(f"{place.rpartition(':')[0]}:") for problem in self.problems.found):
+            self.problems.add(source, f"'{name}' could not be read")
         return None
 
-    def _group_by(self, document: Document, data: object, stages: tuple[str, ...]) -> tuple[str, ...] | None:
-        names = tuple(map(str, data)) if isinstance(data, list) else () if data is None else (str(data),)
-        sound = True
-        for name in names:
-            for stage in stages:
-                field = FIELDS[self._detections[stage].category].get(name)
-                if field is None or field.type == "list":
-                    what = f"cannot group by '{name}': stage '{stage}' has no such single value"
-                    self.problems.add(document.source("correlation", "group-by"), what)
-                    sound = False
-        return names if sound else None
+    def _apply_filters(self) -> None:
+        for document in self._filters:
+            found = FilterReader(document, self._lists, self.problems).read()
+            if found is None:
+                continue
+            for name, source in found.rules:
+                if name not in self._names:
+                    self.problems.add(source, f"there is no rule '{name}'")
+                elif self._names[name][0] in self._later:
+                    self.problems.add(source, f"'{name}' is a correlation: filter its rules")
+            keys = {self._names[name][0] for name, _ in found.rules if name in self._names}
+            for key, rule in self._detections.items():
+                if key in keys or found.rules == ():
+                    self._detections[key] = found.apply(rule)
 
     def _skip(self, document: Document, info: RuleInfo, reason: str) -> None:
         self._skipped.append(Skipped(document.source(), info.name, reason))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from sigma.exceptions import SigmaError
@@ -9,6 +10,7 @@ from sigma.policy.profiles import SafePolicy
 from sigma.rule import SigmaDetectionItem
 from sigma.types import (
     CompareOperators,
+    Placeholder,
     SigmaBool,
     SigmaCasedString,
     SigmaCIDRExpression,
@@ -25,7 +27,9 @@ from sigma.types import (
 )
 
 from auditor.rules.conditions import every, negate, some
+from auditor.rules.documents import LISTS
 from auditor.rules.fields import Field
+from auditor.rules.lists import NO_LISTS, Lists
 from auditor.rules.pack import Node
 from auditor.rules.patterns import finder, whole
 
@@ -51,11 +55,24 @@ def read_item(key: str | None, value: Any) -> SigmaDetectionItem:
         raise UnfitValueError(f"'{value}' does not fit '{key}'") from error
 
 
-def lower_item(item: SigmaDetectionItem, field: Field) -> Node:
-    """Lower one item of a detection; raises UnfitValueError."""
-    tests = [_lower(value, field) for value in item.value] or [negate(("present", field.name))]
+def lower_item(item: SigmaDetectionItem, field: Field, lists: Lists = NO_LISTS) -> Node:
+    """Lower one item of a detection, its placeholders filled from the lists; raises UnfitValueError."""
+    values = [part for value in item.value for part in _filled(value, lists)]
+    tests = [_lower(value, field) for value in values] or [negate(("present", field.name))]
     joined = every(tests) if item.value_linking.__name__ == "ConditionAND" else some(tests)
     return negate(joined) if item.negated else joined
+
+
+def _filled(value: SigmaType, lists: Lists) -> Iterable[SigmaType]:
+    if not isinstance(value, SigmaString) or not value.contains_placeholder():
+        return (value,)
+
+    def fill(placeholder: Placeholder) -> Iterator[str]:
+        if placeholder.name not in lists:
+            raise UnfitValueError(f"placeholder '%{placeholder.name}%' is not filled: no {LISTS} has such a list")
+        return iter(lists[placeholder.name])
+
+    return value.replace_placeholders(fill)
 
 
 def _lower(value: SigmaType, field: Field) -> Node:  # noqa: C901 - one case a type
@@ -96,8 +113,6 @@ def _number(number: float, field: Field) -> Node:
 
 
 def _text(value: SigmaString, field: Field) -> Node:
-    if value.contains_placeholder():
-        raise UnfitValueError(f"'{value}' has a placeholder: lists are not supported yet")
     parts: list[str] = []  # literal text, or "" for a wildcard; SigmaString never holds empty text
     marks = []
     for part in value.s:

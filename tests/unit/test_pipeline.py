@@ -9,6 +9,7 @@ from auditor.lineage.table import Table
 from auditor.model.events import Connect, Exec, Loss
 from auditor.pipeline import Pipeline
 from tests.builders import (
+    SECOND,
     make_connect,
     make_end,
     make_exec,
@@ -23,6 +24,7 @@ from tests.builders import (
 from tests.unit.sinks.test_alert_document import make_alert
 
 ALERT = make_alert()
+DEADLINE = 77 * SECOND
 
 
 class Judge:
@@ -41,6 +43,10 @@ class Judge:
     def lose(self, loss):
         """Note a loss."""
         self.losses.append(loss)
+
+    def tick(self, time_ns):
+        """Alert at a time that stands for a deadline."""
+        return [ALERT] if time_ns == DEADLINE else []
 
 
 class Notes:
@@ -158,3 +164,10 @@ def test_what_stands_before_damage_is_judged(judge: Judge, notes: Notes) -> None
     with pytest.raises(CaptureError, match=f"at byte {5 + len(good)}:"):
         Pipeline(judge, sinks=[notes]).feed(good + b"\1\2\3", base=5)
     assert notes.log[-1] == ("alert", "a1")
+
+
+def test_the_streams_clock_reaches_the_engine(judge: Judge, notes: Notes) -> None:
+    """What did not come in time is told at the tick or the end that shows it."""
+    pipeline = Pipeline(judge, sinks=[notes])
+    pipeline.feed(wire(make_tick(DEADLINE - 1), make_tick(DEADLINE), make_end(DEADLINE)))
+    assert notes.log == [("Tick", None), ("Tick", None), ("alert", "a1"), ("End", None), ("alert", "a1")]

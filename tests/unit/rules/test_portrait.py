@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from auditor.model.alerts import RuleInfo
-from auditor.rules.pack import Detection, Sequence
-from auditor.rules.portrait import about, code_of, kind, outline, stages_of
+from auditor.rules.pack import Absence, Correlation, Detection, Pack, Sequence
+from auditor.rules.portrait import about, code_of, kind, outline, rules_of, stages_of, stands_on
 
 INFO = RuleInfo("r1", "Rule", "high", ("attack.t1572", "attack.command-and-control"))
 DETECTION = Detection(
@@ -46,9 +46,35 @@ def test_about_a_sequence() -> None:
     """Its stages in their order, its window, and what keeps groups apart."""
     assert list(about(SEQUENCE)) == [
         "level high, sequence",
-        "stages one, then two, within 60 s",
-        "grouped by ToolCallId; join: parent-child",
+        "stages one, then two, within 60 s; join: parent-child",
+        "grouped by ToolCallId",
     ]
+
+
+def test_about_a_count() -> None:
+    """What is counted, and how many it takes."""
+    minute = 60_000_000_000
+    rule = Correlation("many", INFO, "value_count", ("one",), (), minute, "gt", 9, ("DestinationIp",), until=("two",))
+    assert (kind(rule), stages_of(rule), stands_on(rule)) == ("value_count", ("one",), ("one", "two"))
+    assert list(about(rule)) == [
+        "level high, value_count",
+        "different DestinationIp of one, within 60 s, more than 9",
+        "grouped by nothing",
+        "until two",
+    ]
+
+
+def test_about_what_does_not_come() -> None:
+    """What must follow is named, and the rule stands on it too."""
+    rule = Correlation("no", INFO, "temporal", ("one",), (), 60_000_000_000, absence=Absence("two", 5_000_000_000))
+    assert stands_on(rule) == ("one", "two")
+    assert list(about(rule))[-1] == "unless two follows within 5 s"
+
+
+def test_rules_of_a_pack() -> None:
+    """All that can alert, whatever its kind."""
+    rule = Correlation("many", INFO, "event_count", ("one",), (), 1)
+    assert rules_of(Pack((DETECTION,), (SEQUENCE,), correlations=(rule,))) == [DETECTION, SEQUENCE, rule]
 
 
 def test_code() -> None:
