@@ -16,7 +16,6 @@ from auditor.errors import RuleError, UsageError
 if TYPE_CHECKING:
     from auditor.rules.catalogue import Entry
     from auditor.rules.pack import Pack
-    from auditor.rules.portrait import Rule
     from auditor.trials import Trial
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -77,11 +76,11 @@ def list_(*, paths: tuple[Path, ...], as_json: bool) -> int:
     import orjson  # noqa: PLC0415 - see above
 
     from auditor.model.alerts import SEVERITY  # noqa: PLC0415 - see above
-    from auditor.rules.portrait import kind, outline  # noqa: PLC0415 - see above
+    from auditor.rules.portrait import kind, outline, rules_of  # noqa: PLC0415 - see above
 
     where = _where(paths)
     pack = _read(where)
-    rows = sorted(_rules(pack), key=lambda rule: (-SEVERITY.get(rule.info.level, 0), rule.key))
+    rows = sorted(rules_of(pack), key=lambda rule: (-SEVERITY.get(rule.info.level, 0), rule.key))
     if as_json:
         sources = {entry.key: entry.source for entry in _catalogue(where)}
         for rule in rows:
@@ -101,13 +100,13 @@ def list_(*, paths: tuple[Path, ...], as_json: bool) -> int:
 @_paths
 def show(*, rule: str, paths: tuple[Path, ...], code: bool) -> int:
     """Show a rule: where it stands, what it reads, its text."""
-    from auditor.rules.portrait import about, code_of, stages_of  # noqa: PLC0415 - see above
+    from auditor.rules.portrait import about, code_of, rules_of, stages_of  # noqa: PLC0415 - see above
 
     where = _where(paths)
     entry = _find(rule, where)
     pack = _read(where)
     _say(entry.source)
-    found = next((each for each in _rules(pack) if each.key == entry.key), None)
+    found = next((each for each in rules_of(pack) if each.key == entry.key), None)
     if found is None:
         reason = next((each.reason for each in pack.skipped if each.source == entry.source), "it is no rule")
         _say(f"skipped: {reason}")
@@ -158,10 +157,6 @@ def _read(paths: Sequence[Path]) -> Pack:
     from auditor.rules.sigma import read_pack  # noqa: PLC0415 - see above
 
     return read_pack(paths)
-
-
-def _rules(pack: Pack) -> list[Rule]:
-    return [*pack.detections, *pack.sequences]
 
 
 def _catalogue(paths: Sequence[Path]) -> list[Entry]:

@@ -12,6 +12,7 @@ from typing import Any
 from auditor.rules.compiler import compile_category
 from auditor.rules.engine import Engine
 from auditor.rules.pack import Detection, Pack
+from auditor.rules.portrait import rules_of
 from auditor.rules.sigma import read_pack
 from tests.bench.engines import Eql, Hits, Sql, categories_of, plain, scalar
 from tests.bench.toolkit import Toolkit, report
@@ -48,12 +49,12 @@ def measure(_: Toolkit | None, *, events: int, peer_events: int, checked: int) -
     checked_s, expected = _timed(lambda: by_reference(pack, stream[:checked]))
     report("rules: reference matcher asked")
     return {
-        "rules": len(pack.detections) + len(pack.sequences),
+        "rules": len(rules_of(pack)),
         "sigmahq": SIGMAHQ.is_dir(),
         "kinds": dict(kinds),
         "events": events,
         "hits": len(found),
-        "ours": {"rules": len(pack.detections) + len(pack.sequences), "rate": events / ours_s},
+        "ours": {"rules": len(rules_of(pack)), "rate": events / ours_s},
         "sql": _peer(len(comparable), events, sql_s, by_sql ^ _of(found, comparable, events)),
         "eql": _peer(len(simple), peer_events, eql_s, by_eql ^ _of(found, simple, peer_events)),
         "reference": _peer(len(by_key), checked, checked_s, expected ^ _of(found, set(by_key), checked)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from auditor.model.alerts import RuleInfo
-from auditor.rules.pack import Detection, Example, Pack, Sequence
+from auditor.rules.pack import Absence, Correlation, Detection, Example, Pack, Sequence
 from auditor.trials import narrow, try_examples
 
 RUN = {"event.action": "exec", "process.pid": 100, "process.executable": "/bin/a"}
@@ -73,3 +73,24 @@ def test_narrow() -> None:
     assert narrow(pack, "both") == Pack((STAGE, OUT), (BOTH,))
     assert [(rule.key, rule.silent) for rule in narrow(pack, "stage").detections] == [("stage", False)]
     assert narrow(pack, "out").sequences == ()
+
+
+def test_narrow_follows_chains() -> None:
+    """What a rule stands on may stand on others."""
+    over = Correlation("over", RuleInfo("4", "Over", "high"), "event_count", ("both",), (), 1, until=("other",))
+    other = Detection("other", RuleInfo("5", "Other", "low"), "gpu_open", ("true",))
+    rest = Detection("rest", RuleInfo("6", "Rest", "low"), "gpu_open", ("true",))
+    pack = Pack((STAGE, OUT, other, rest), (BOTH,), correlations=(over,))
+    assert narrow(pack, "over") == Pack((STAGE, OUT, other), (BOTH,), correlations=(over,))
+
+
+def test_time_goes_on_after_the_events() -> None:
+    """What does not follow by the end of an example does not follow."""
+    absence = Absence("out", 3600 * 1_000_000_000)
+    alone = Sequence("alone", RuleInfo("4", "Alone", "high"), ("stage", "stage"), (), 60_000_000_000, absence=absence)
+    examples = tuple(
+        Example("alone", "name", match, tuple(events))
+        for match, events in ((True, [RUN, RUN]), (False, [RUN, RUN, CONNECT]), (False, [RUN]))
+    )
+    trials = list(try_examples(Pack((STAGE, OUT), (alone,), examples=examples)))
+    assert [trial.passed for trial in trials] == [True, True, True]
