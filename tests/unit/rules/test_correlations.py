@@ -1,4 +1,4 @@
-"""Correlations, filters and lists, from their text to their alerts."""
+"""Correlations, from their text to their alerts."""
 
 from __future__ import annotations
 
@@ -63,22 +63,6 @@ correlation:
   group-by: [ToolCallId]
   timespan: 60s
 """
-FILTER = """\
-title: Approved
-id: 6a0f1f0e-2b1c-4b0e-9b6b-0d7c2a6f1009
-logsource: {product: linux, category: process_creation}
-filter:
-  rules: [a_rule]
-  bastion: {CommandLine|endswith: bastion}
-  condition: not bastion
-"""
-LISTS = """\
-vars:
-  clients: [/ssh, /autossh]
-transformations:
-  - type: value_placeholders
-"""
-PLACEHOLDER = RULE.replace("Image|endswith: /ssh", "Image|endswith|expand: '%clients%'")
 
 
 def ssh(pid: int, at_s: int, *args: str, call: int = 100):
@@ -210,54 +194,3 @@ def test_a_mistake_in_an_extended_condition_is_told(tmp_path: Path, condition: s
     """A condition must be understood, and need something to happen."""
     found = problems(tmp_path, RULE, NETWORK, BOTH + f"  condition: {condition}\n")
     assert any("rule2.yml:9" in line and expected in line for line in found), found
-
-
-def test_a_filter_leaves_out_what_is_approved(tmp_path: Path) -> None:
-    """By name, or of any rule with its log source."""
-    for text in (FILTER, FILTER.replace("[a_rule]", "any"), FILTER.replace(", category: process_creation", "")):
-        pack = read(tmp_path, text, RULE)
-        assert fired(pack, ssh(100, 10, "bastion")) == []
-        assert fired(pack, ssh(100, 10, "elsewhere")) == ["A rule"]
-
-
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        (("condition: not bastion", "condition: bastion"), "rule0.yml:7: a filter's condition"),
-        (("[a_rule]", "[no_rule]"), "rule0.yml:5: there is no rule 'no_rule'"),
-        (("[a_rule]", "[count]"), "rule0.yml:5: 'count' is a correlation"),
-        (("rules: [a_rule]", "rules: 7"), "rule0.yml:5: a filter names its 'rules'"),
-        (("CommandLine", "CmdLine"), "rule0.yml:6: unknown field 'CmdLine'"),
-        (("logsource:", "logsrc:"), "a filter needs a 'logsource'"),
-    ],
-)
-def test_a_mistake_in_a_filter_is_told(tmp_path: Path, change: tuple[str, str], expected: str) -> None:
-    """Each thing that can be wrong with a filter has its message."""
-    assert change[0] in FILTER
-    found = problems(tmp_path, FILTER.replace(*change), RULE, COUNT)
-    assert any(expected in line for line in found), found
-
-
-def test_lists_fill_placeholders(tmp_path: Path) -> None:
-    """The file stands in the pack's folder, or beside a file."""
-    (tmp_path / "lists.yml").write_text(LISTS)
-    pack = read(tmp_path, PLACEHOLDER)
-    assert fired(pack, make_exec(100, ("autossh",))) == ["A rule"]
-    assert fired(pack, make_exec(100, ("nc",))) == []
-
-
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        (("vars:\n  clients: [/ssh, /autossh]", "vars: 7"), "lists.yml:1: a file of lists has a mapping 'vars'"),
-        (("[/ssh, /autossh]", "{}"), "lists.yml:2: list 'clients' holds"),
-        (("value_placeholders", "drop"), "lists.yml:3: a file of lists has one transformation"),
-        (("vars:", "varz:"), "lists.yml:1: 'varz' is not known"),
-    ],
-)
-def test_a_mistake_in_a_file_of_lists_is_told(tmp_path: Path, change: tuple[str, str], expected: str) -> None:
-    """Each thing that can be wrong with lists has its message."""
-    assert change[0] in LISTS
-    (tmp_path / "lists.yml").write_text(LISTS.replace(*change))
-    found = problems(tmp_path, RULE)
-    assert any(expected in line for line in found), found
