@@ -5,6 +5,7 @@ Reads as much of RE2's syntax as that takes, and gives up (None) on anything els
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 Texts: TypeAlias = frozenset[str]
@@ -15,12 +16,16 @@ _MOST: Final = 64  # texts; more are no help
 
 LONG_S: Final = "\u017f"
 
+_PATTERNS: Final = 4096
+"""Answers kept: a rule's pattern is asked for once for each program that the rule names."""
+
 
 def fold(text: str) -> str:
     """Put a text in lower case, where RE2 too takes it to be: the long s is one of the letter's cases."""
     return text.lower() if text.isascii() else text.lower().replace(LONG_S, "s")
 
 
+@lru_cache(_PATTERNS)
 def required(pattern: str) -> Texts | None:
     """Give texts in lower case of which at least one is in `fold` of whatever the pattern matches."""
     try:
