@@ -19,11 +19,9 @@ from auditor.model.processes import Process
 from auditor.rules.conditions import FALSE, TRUE, every, leaves, negate, rewrite, witnesses
 from auditor.rules.expressions import SEARCHED, WITHIN, Expressions
 from auditor.rules.fields import CATEGORIES, FIELDS, NAMESPACE, Field
+from auditor.rules.naming import OTHER, Rules, WithPath, by_name, for_name, possible
 from auditor.rules.pack import Node
 from auditor.rules.patterns import finder, scanner
-
-Rules: TypeAlias = Sequence[tuple[int, Node]]
-"""(the rule's number, its condition)."""
 
 Match: TypeAlias = Callable[[Event, Process], list[int]]
 """Gives the numbers of the rules that an event matches, in no particular order, some more than once."""
@@ -35,9 +33,9 @@ _REMEMBERED: Final = 512
 """Command lines whose texts are remembered: a build or a loop runs the same ones over and over."""
 _LEAST_GATED: Final = 20  # plain tests; fewer are cheaper to make than to guard
 
-_WITH_IMAGE: Final = "e, p, image"
+_LEAST_ASKING: Final = 3  # rules that ask for a path; fewer are asked each time
 
-_OTHER: Final = "\0"  # the name of programs that no rule mentions; it cannot be a file's
+_WITH_IMAGE: Final = "e, p, image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +119,12 @@ class _Compilation:
         self._namespace: dict[str, Any] = {}
         self._writer = Expressions(fields, self._namespace)
         self._functions: _Functions = {}
+        self._fields = fields
         self._image = f"{fields['Image'].expression}.lower()"
         self._ready: dict[str, str] = {}
 
     def compile(self, rules: Rules) -> Match:
-        named, loose = _by_name(rules)
+        named, loose = by_name(rules)
         if named:
             self._dispatch(named, loose)
         else:
@@ -138,7 +137,7 @@ class _Compilation:
     def _dispatch(self, named: Mapping[str, Rules], loose: Rules) -> None:
         """Write one function for each name that has rules of its own, one for those that have none, one for others."""
         self._ready = {self._image: "image"}
-        of_others = [(number, left) for number, node in loose if (left := _for_name(node, _OTHER)) != FALSE]
+        of_others = [(number, left) for number, node in loose if (left := for_name(node, OTHER)) != FALSE]
         self._functions["other"] = (_WITH_IMAGE, self._body(of_others, "other"))
         self._functions["loose"] = (_WITH_IMAGE, self._body(loose, "loose"))
         names: dict[str, str] = {}
@@ -163,10 +162,14 @@ class _Compilation:
         else:
             self._namespace[f"scan_{gate}"] = scan
             lines = self._gate([(rule, found) for rule, found in zip(rules, texts, strict=True) if found], gate)
+        free = [rule for rule, found in zip(rules, texts, strict=True) if found is None]
+        asking = [rule for rule in free if possible(rule[1]) != TRUE]
+        by_image = self._by_image(asking, gate) if len(asking) >= _LEAST_ASKING else []
         self._writer.start(self._ready)
         if lines:
             lines = [f"hits = opened_{gate}({self._writer.value(SEARCHED)})", *lines]
-        lines += self._tests([rule for rule, found in zip(rules, texts, strict=True) if found is None])
+        lines += by_image
+        lines += self._tests([rule for rule in free if not (by_image and rule in asking)])
         return [*self._writer.prologue(), "found = []", *lines, "return found"]
 
     def _gate(self, guarded: Sequence[tuple[tuple[int, Node], frozenset[str]]], gate: str) -> list[str]:
@@ -191,6 +194,30 @@ class _Compilation:
         )
         return ["for number, test in hits:", f"    if test({parameters}): found.append(number)"]
 
+    def _by_image(self, rules: Rules, gate: str) -> list[str]:
+        """Write a function for each rule, and one that tells which of them a program's path leaves possible.
+
+        A path's answer is remembered: on a host few programs run over and over.
+        """
+        parameters = _WITH_IMAGE if self._ready else "e, p"
+        tests = []
+        for number, node in rules:
+            self._writer.start(self._ready)
+            test = self._writer.write(node)
+            name = f"asking{len(self._functions)}"
+            self._functions[name] = (parameters, [*self._writer.prologue(), f"return {test}"])
+            tests.append((number, name, possible(node)))
+        # The rest asks for nothing but the path: a stand-in for the process is enough.
+        self._writer.start({})
+        lines = [f"if {self._writer.write(asked)}: left.append(({number}, {name}))" for number, name, asked in tests]
+        body = ["p = with_path(path)", *self._writer.prologue(), "left = []", *lines, "return tuple(left)"]
+        self._namespace["with_path"] = WithPath
+        self._functions[f"opened_path_{gate}"] = ("path", body)
+        return [
+            f"for number, test in opened_path_{gate}({self._fields['Image'].expression}):",
+            f"    if test({parameters}): found.append(number)",
+        ]
+
     def _tests(self, rules: Rules) -> list[str]:
         return [f"if {self._writer.write(node)}: found.append({number})" for number, node in rules]
 
@@ -203,44 +230,6 @@ def _cost(rules: Rules, texts: Sequence[frozenset[str] | None]) -> int:
         if found is not None
         for leaf in leaves(node)
     )
-
-
-def _by_name(rules: Rules) -> tuple[dict[str, list[tuple[int, Node]]], list[tuple[int, Node]]]:
-    """Part the rules into those that only programs of certain names can match, worked out by name, and the others.
-
-    Every name that any rule mentions has an entry. A rule of several parts, any of which will do, is parted itself.
-    """
-    named: dict[str, list[tuple[int, Node]]] = defaultdict(list)
-    loose = []
-    parts = [(number, part) for number, node in rules for part in (node[1:] if node[0] == "or" else (node,))]
-    for number, node in parts:
-        names = sorted({name for leaf in leaves(node) if (name := _name(leaf)) is not None})
-        bound = bool(names) and _for_name(node, _OTHER) == FALSE
-        if not bound:
-            loose.append((number, node))
-        for name in names:
-            left = _for_name(node, name) if bound else FALSE
-            named[name] += [(number, left)] if left != FALSE else []
-    return named, loose
-
-
-def _name(leaf: Node) -> str | None:
-    """Give the last part of the path that a test of Image asks for: `/ssh`."""
-    if leaf[1] == "Image" and leaf[0] in {"eq", "ends"} and "/" in leaf[2]:
-        return str(leaf[2][leaf[2].rindex("/") :]).lower()
-    return None
-
-
-def _for_name(node: Node, name: str) -> Node:
-    def decide(leaf: Node, positive: bool) -> Node:  # noqa: ARG001 - what is true, is true under `not` too
-        asked = _name(leaf)
-        if asked is None:
-            return leaf
-        if asked != name:
-            return FALSE
-        return TRUE if leaf[0] == "ends" and leaf[2] == asked and not leaf[3] else leaf
-
-    return rewrite(node, decide)
 
 
 def _build(functions: _Functions, namespace: dict[str, Any]) -> dict[str, Any]:
