@@ -18,7 +18,7 @@ from auditor.model.alerts import Alert
 from auditor.model.events import Executable
 from auditor.rules.engine import Engine
 from auditor.rules.examples import lines
-from auditor.rules.pack import Detection, Example, Pack, Sequence
+from auditor.rules.pack import Correlation, Detection, Example, Pack, Sequence
 from auditor.rules.sigma import read_pack
 
 FOLDER = Path(__file__).parents[2] / "rules"
@@ -31,9 +31,9 @@ def pack() -> Pack:
     return read_pack([FOLDER])
 
 
-def rules() -> list[Detection | Sequence]:
+def rules() -> list[Correlation | Detection | Sequence]:
     """List all rules."""
-    return [*pack().detections, *pack().sequences]
+    return [*pack().detections, *pack().sequences, *pack().correlations]
 
 
 def alerts_of(example: Example) -> list[Alert]:
