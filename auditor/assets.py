@@ -17,8 +17,13 @@ def probes() -> Path:
 
 
 def rules() -> Path:
-    """Give the folder of the rule pack (`*.yml`, in folders by tactic)."""
+    """Give the folder of the whole rule pack (`*.yml`, in folders by what they are about)."""
     return _folder("rules")
+
+
+def default_rules() -> Path:
+    """Give the folder of the rules that are used where none are named: the core of the pack."""
+    return rules() / "core"
 
 
 def _folder(name: str) -> Path:

@@ -60,7 +60,7 @@ def replay(*, file: str, rules: tuple[Path, ...], format_: str | None, events: s
     from auditor.rules.engine import Engine  # noqa: PLC0415
     from auditor.rules.sigma import read_pack  # noqa: PLC0415
 
-    paths = check_rules(rules) or (assets.rules(),)
+    paths = check_rules(rules) or (assets.default_rules(),)
     with ExitStack() as stack:
         stream = stack.enter_context(_input(file))
         engine = Engine(read_pack(paths))

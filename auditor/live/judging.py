@@ -38,7 +38,7 @@ def judge(options: Options, link: socket.socket, ids: tuple[int, int], quit_run:
         AuditorError: rules that cannot be used, an output that cannot be written.
 
     """
-    pack = load_pack(options.rules or (assets.rules(),))
+    pack = load_pack(options.rules or (assets.default_rules(),))
     view, sinks = _open_sinks(options, quit_run)
     writer = None
     if options.capture is not None:

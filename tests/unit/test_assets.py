@@ -19,6 +19,7 @@ def test_probes_of_a_checkout(root: Path) -> None:
 def test_rules_of_a_checkout(root: Path) -> None:
     """In a checkout the rule pack is rules/ beside the package."""
     assert assets.rules() == root / "rules"
+    assert assets.default_rules() == root / "rules" / "core"
 
 
 def test_missing_folder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
