@@ -10,7 +10,7 @@ from auditor.rules.pack import Pack
 from auditor.rules.sigma import read_pack
 from tests.bench.traffic import make_stream
 
-RULE = Path(__file__).parents[2] / "rules" / "tunnels" / "ssh-remote-forward.yml"
+RULE = Path(__file__).parents[2] / "rules" / "core" / "tunnels" / "ssh-remote-forward.yml"
 
 
 def test_same_seed_same_stream() -> None:
